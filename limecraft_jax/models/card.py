@@ -1,0 +1,71 @@
+"""What is known about a model without loading it: the card that lies beside its weights.
+
+Reading a card needs neither JAX nor Flax, so a page can list its models at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelCard:
+    """The facts of one classifier; hashable, so that it can be part of a compilation key.
+
+    Attributes
+    ----------
+    name
+        Key in the registry and stem of the weights file, e.g. ``"digits"``.
+    title, about
+        One short line, and one or two sentences for a newcomer.
+    classes
+        Names of the k classes, in the order of the network's outputs.
+    height, width, channels
+        What the network sees, in pixels; channels is 1 or 3.
+    mean, std
+        Per-channel normalization that the network's input layer applies to values in [0, 1].
+    batch
+        Number of images queried at once.
+    accuracy
+        Pairs (what was measured, value in [0, 1]) on held-out data.
+    data, architecture, trained, license
+        Where the training data came from, what the network is, the date of training (ISO), terms.
+    parameters
+        Number of trained numbers.
+    """
+
+    name: str
+    title: str
+    about: str
+    classes: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    batch: int = 64
+    accuracy: tuple[tuple[str, float], ...] = ()
+    data: str = ""
+    architecture: str = ""
+    trained: str = ""
+    license: str = ""
+    parameters: int = 0
+
+    def write(self, folder: Path = WEIGHTS) -> Path:
+        """Store the card as ``<name>.json`` and return the path."""
+        path = folder / f"{self.name}.json"
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        return path
+
+    @classmethod
+    def read(cls, name: str, folder: Path = WEIGHTS) -> ModelCard:
+        """Read the card of a bundled model."""
+        fields = json.loads((folder / f"{name}.json").read_text())
+        for key in ("classes", "mean", "std"):
+            fields[key] = tuple(fields[key])
+        fields["accuracy"] = tuple((str(what), float(value)) for what, value in fields["accuracy"])
+        return cls(**fields)

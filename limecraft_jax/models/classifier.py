@@ -1,0 +1,81 @@
+"""A Flax network as a function: images in [0, 1] in, probabilities out.
+
+The network travels as a pytree (weights are leaves, architecture and card are static), so one
+compiled step serves every image, and two models of one architecture share it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+
+from limecraft_jax.models.card import WEIGHTS, ModelCard
+from limecraft_jax.pytree import pytree
+from limecraft_jax.types import prepare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jaxtyping import Array, Float
+
+
+@pytree(static=("net", "card"))
+class Classifier:
+    """A network with its weights and its card.
+
+    Attributes
+    ----------
+    weights
+        The network's parameters, a pytree of arrays.
+    net
+        The architecture (``nnx.GraphDef``).
+    card
+        Class names, input size and normalization.
+    """
+
+    weights: Any
+    net: Any
+    card: ModelCard
+
+    def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
+        """Class probabilities of a batch of prepared images, values in [0, 1]."""
+        mean, std = jnp.array(self.card.mean), jnp.array(self.card.std)
+        logits = nnx.merge(self.net, self.weights)((images - mean) / std)
+        return jax.nn.softmax(logits, axis=-1)
+
+    def prepare(self, image: np.ndarray) -> Float[np.ndarray, "h w c"]:
+        """Bring a picture to the size and channels of the network; see :func:`types.prepare`."""
+        return prepare(image, self.card.height, self.card.width, self.card.channels)
+
+
+def save_weights(network: nnx.Module, name: str, folder: Path = WEIGHTS) -> Path:
+    """Store a network's parameters as ``<name>.safetensors`` and return the path."""
+    flat = nnx.to_flat_state(nnx.state(network, nnx.Param))
+    arrays = {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
+    path = folder / f"{name}.safetensors"
+    save_file(arrays, path)
+    return path
+
+
+def load_weights(build: Any, card: ModelCard, folder: Path = WEIGHTS) -> Classifier:
+    """Make a Classifier from ``<name>.safetensors`` without running an initializer.
+
+    Parameters
+    ----------
+    build
+        Makes the network, ``build() -> nnx.Module``; only its shapes are used.
+    card
+        The model's card; its name is the stem of the file.
+    """
+    arrays = load_file(folder / f"{card.name}.safetensors")
+    net, abstract = nnx.split(nnx.eval_shape(build), nnx.Param)
+    flat = [
+        (path, leaf.replace(jnp.asarray(arrays[".".join(map(str, path))])))
+        for path, leaf in nnx.to_flat_state(abstract)
+    ]
+    return Classifier(nnx.from_flat_state(flat), net, card)
