@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float, Int, Int32
 
 
 class InputError(ValueError):
@@ -57,3 +58,41 @@ def prepare(image: np.ndarray, height: int, width: int, channels: int) -> Float[
     if image.shape[:2] != (height, width):
         image = resize(image, (height, width), order=1, anti_aliasing=True)
     return np.clip(image, 0, 1).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Which superpixel every pixel belongs to, and which drawn region every superpixel.
+
+    Promise, kept by its one constructor `limecraft_jax.segment.segment`: labels are exactly
+    0 .. num - 1, every superpixel is one 4-connected piece and lies in one drawn region or
+    outside them all. Superpixels are numbered by region, those of the rest come last.
+
+    Parameters
+    ----------
+    labels
+        The superpixel of each pixel.
+    region
+        The drawn region of each superpixel: its value in the mask, 0 for the rest.
+    notes
+        Sentences for the user, for example why there are fewer superpixels than asked for.
+    """
+
+    labels: Int32[np.ndarray, "h w"]
+    region: Int32[np.ndarray, " d"]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num(self) -> int:
+        """How many superpixels there are, d."""
+        return len(self.region)
+
+    @property
+    def inside(self) -> Bool[np.ndarray, " d"]:
+        """Which superpixels lie in a drawn region."""
+        return self.region != 0
+
+    @property
+    def areas(self) -> Int[np.ndarray, " d"]:
+        """Area of each superpixel in pixels."""
+        return np.bincount(self.labels.ravel(), minlength=self.num)
