@@ -1,0 +1,247 @@
+"""The path from an image to an explanation: segment, sample, perturb, query, fit.
+
+    image + regions → superpixels → z → where(z[labels], image, replacement) → probs → surrogate
+
+`begin` and `query` are the expensive half and end in a `Neighborhood`; `resolve` is the free half:
+it answers any width, penalty, class and number of superpixels shown without another query.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from limecraft_jax import sample, surrogate
+from limecraft_jax.kernel import Exponential
+from limecraft_jax.models.blackbox import BlackBox
+from limecraft_jax.models.classifier import Classifier
+from limecraft_jax.replace import MeanColor, Replacement
+from limecraft_jax.segment import KMeans, segment, suggest
+from limecraft_jax.types import Explanation, Fit, InputError, Neighborhood, Segmentation
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Float32, Int
+
+WIDTH = 1024  # columns of z on the device, a multiple; a new number of superpixels compiles nothing
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Every choice behind an explanation; with the image and the mask it fixes all numbers.
+
+    Attributes
+    ----------
+    segmenter
+        How regions are cut into superpixels, one of `segment.SEGMENTERS`.
+    inside, outside
+        Superpixels wanted inside all drawn regions together (or one count per region) and in the
+        rest; 0 keeps a region, or the rest, whole. None: as `segment.suggest` shares out `total`.
+    total
+        Superpixels to share out where no counts are given; LIMEcraft's is 100.
+    design
+        How samples are drawn, one of `sample.DESIGNS`.
+    samples
+        Number of samples n, the untouched image included; lime's is 1000.
+    replacement
+        What stands in for a superpixel that is off, one of `replace.REPLACEMENTS`.
+    kernel, ridge
+        The free half: weights of the samples and penalty of the surrogate.
+    seed
+        Seed of the samples, an integer >= 0.
+    """
+
+    segmenter: object = KMeans()
+    inside: int | tuple[int, ...] | None = None
+    outside: int | None = None
+    total: int = 100
+    design: sample.Design = sample.Balanced()
+    samples: int = 1000
+    replacement: Replacement = MeanColor()
+    kernel: Exponential = Exponential()
+    ridge: surrogate.Ridge = surrogate.Ridge()
+    seed: int = 0
+
+
+def perturb(
+    z: Bool[Array, " d"],
+    labels: Int[Array, "h w"],
+    image: Float[Array, "h w c"],
+    replacement: Float[Array, "h w c"],
+) -> Float[Array, "h w c"]:
+    """One sample: the image where its superpixel is on, the replacement where it is off."""
+    return jnp.where(z[labels][..., None], image, replacement)
+
+
+@jax.jit
+def compose(z, labels, image, replacement) -> Float[Array, "b h w c"]:
+    """A batch of samples as pictures."""
+    return jax.vmap(perturb, in_axes=(0, None, None, None))(z, labels, image, replacement)
+
+
+@jax.jit
+def ask(classifier: Classifier, z, labels, image, replacement) -> Float[Array, "b k"]:
+    """A batch of samples through a Flax network, pixels never leaving the device."""
+    return classifier(compose(z, labels, image, replacement))
+
+
+def as_model(model: Classifier | BlackBox | Callable) -> Classifier | BlackBox:
+    """A Flax Classifier as it is, any other callable as a black box."""
+    if isinstance(model, Classifier | BlackBox):
+        return model
+    if not callable(model):
+        raise InputError(
+            "a model must be a Classifier or a function from images [n h w c] in [0, 1] to "
+            f"probabilities [n k], got {type(model).__name__}."
+        )
+    return BlackBox(model)
+
+
+def predict(model: Classifier | BlackBox | Callable, image: np.ndarray) -> Float[np.ndarray, " k"]:
+    """Class probabilities of one picture, by the very step that explanations use."""
+    model = as_model(model)
+    image = model.prepare(image)
+    whole = Segmentation(np.zeros(image.shape[:2], np.int32), np.zeros(1, np.int32))
+    start = Neighborhood(
+        image, whole, np.ones((1, 1), bool), np.ones(1), image, np.zeros((0, 0), np.float32)
+    )
+    return next(query(model, start)).probs[0]
+
+
+def cut(image: np.ndarray, mask: np.ndarray | None, settings: Settings) -> Segmentation:
+    """Superpixels of a prepared image; counts not given are those of `segment.suggest`."""
+    inside, outside = settings.inside, settings.outside
+    if inside is None or outside is None:
+        drawn = np.zeros(image.shape[:2], np.int32) if mask is None else mask
+        suggested = suggest(drawn, settings.total)
+        inside = suggested[0] if inside is None else inside
+        outside = suggested[1] if outside is None else outside
+    return segment(image, mask, inside, outside, settings.segmenter)
+
+
+def begin(
+    image: Float32[np.ndarray, "h w c"], segmentation: Segmentation, settings: Settings
+) -> Neighborhood:
+    """A neighborhood with all its samples and no answers yet.
+
+    Parameters
+    ----------
+    image
+        As prepared by the model.
+    segmentation
+        The superpixels of that image.
+    settings
+        Design, number of samples, replacement and seed are used.
+    """
+    d = segmentation.num
+    design = sample.settle(settings.design, settings.samples, d)
+    z = sample.draw(design, settings.samples, d, settings.seed)
+    ratio = np.exp(design.log_ratio(d))[z.sum(axis=1)]
+    replacement = settings.replacement(image, segmentation)
+    nothing = np.zeros((0, 0), np.float32)
+    return Neighborhood(image, segmentation, z, ratio, replacement, nothing, design.complete)
+
+
+def query(
+    model: Classifier | BlackBox | Callable, neighborhood: Neighborhood
+) -> Iterator[Neighborhood]:
+    """Ask the model about the samples that have no answer yet, batch by batch.
+
+    Yields the neighborhood with more answers after every batch. Stop whenever you like; passing
+    the last one yielded goes on from there and ends with the same bits as one run.
+    """
+    model = as_model(model)
+    batch = model.card.batch if isinstance(model, Classifier) else model.batch
+    n, d = neighborhood.z.shape
+    z = np.pad(neighborhood.z, ((0, -n % batch), (0, -d % WIDTH)))
+    scene = jax.device_put(
+        (neighborhood.segmentation.labels, neighborhood.image, neighborhood.replacement)
+    )
+    if isinstance(model, Classifier):
+        model = jax.device_put(model)
+
+    def answers(start):
+        rows = z[start : start + batch]
+        if isinstance(model, Classifier):
+            return ask(model, rows, *scene)
+        real = min(batch, n - start)
+        return model(np.asarray(compose(rows, *scene))[:real])
+
+    starts = range(len(neighborhood.probs) // batch * batch, n, batch)
+    pending = answers(starts[0]) if starts else None
+    probs = [neighborhood.probs[: starts.start]]
+    for i, start in enumerate(starts):
+        probs.append(np.asarray(pending)[: n - start])
+        if i + 1 < len(starts):
+            pending = answers(starts[i + 1])
+        probs = [np.concatenate([p for p in probs if len(p)])]
+        if not np.isfinite(probs[0][start:]).all():
+            raise InputError(
+                "the model must return finite probabilities, got NaN or infinity: "
+                "check its weights and its input range, which is [0, 1]."
+            )
+        yield dataclasses.replace(neighborhood, probs=probs[0])
+
+
+def resolve(
+    neighborhood: Neighborhood,
+    kernel: Exponential | None = None,
+    ridge: surrogate.Ridge | None = None,
+) -> Explanation:
+    """Fit the surrogate to the answers so far; no query, no new compilation of the network.
+
+    Parameters
+    ----------
+    neighborhood
+        With at least one batch of answers.
+    kernel, ridge
+        Width and penalty; lime's where not given.
+    """
+    m = len(neighborhood.probs)
+    if not m:
+        raise InputError("a fit needs answers of the model, got none: query the model first.")
+    waiting = len(neighborhood.z) - m
+    kept = neighborhood.z.mean(axis=1, dtype=np.float32)
+    weights = np.asarray((kernel or Exponential())(kept)) * neighborhood.ratio
+    weights[m:] = 0
+    y = np.pad(neighborhood.probs, ((0, waiting), (0, 0)))
+    complete = neighborhood.complete and neighborhood.done
+    found = surrogate.fit(neighborhood.z, y, weights, ridge or surrogate.Ridge(), complete)
+    return Explanation(neighborhood, found)
+
+
+def explain(
+    image: np.ndarray,
+    model: Classifier | BlackBox | Callable,
+    mask: np.ndarray | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[Neighborhood], None] | None = None,
+) -> Explanation:
+    """Explain one prediction: which superpixels speak for each class, which against.
+
+    Parameters
+    ----------
+    image
+        Values in [0, 1], shape (h, w), (h, w, 1) or (h, w, 3); any size, the model prepares it.
+    model
+        A Flax `Classifier`, or any function from images [n h w c] to probabilities [n k].
+    mask
+        What the user drew: 0 outside, 1, 2, ... the regions, at the size that the model sees.
+        None explains the whole image.
+    settings
+        Every other choice.
+    progress
+        Called after each batch with the neighborhood so far.
+    """
+    settings = settings or Settings()
+    model = as_model(model)
+    image = model.prepare(image)
+    neighborhood = begin(image, cut(image, mask, settings), settings)
+    for neighborhood in query(model, neighborhood):
+        if progress:
+            progress(neighborhood)
+    return resolve(neighborhood, settings.kernel, settings.ridge)

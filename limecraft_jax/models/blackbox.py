@@ -1,0 +1,74 @@
+"""Any Python function as a classifier: called on the host, batch by batch, never traced."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from limecraft_jax.types import InputError, prepare
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+@dataclasses.dataclass(frozen=True)
+class BlackBox:
+    """A callable with what is known about it.
+
+    Attributes
+    ----------
+    predict
+        Takes images ``[n h w c]`` in [0, 1] (NumPy, float32), gives probabilities ``[n k]``, or
+        ``[n]`` for a single score.
+    classes
+        Names of the k classes; empty means "class 0", "class 1", ...
+    shape
+        (height, width, channels) that the callable wants; None means that it takes any.
+    batch
+        Number of images asked about at once.
+    """
+
+    predict: Callable[[np.ndarray], np.ndarray]
+    classes: tuple[str, ...] = ()
+    shape: tuple[int, int, int] | None = None
+    batch: int = 64
+
+    def prepare(self, image: np.ndarray) -> Float[np.ndarray, "h w c"]:
+        """Bring a picture to the wanted size and channels, if there are any."""
+        height, width, channels = self.shape or (*image.shape[:2], np.atleast_3d(image).shape[2])
+        return prepare(image, height, width, channels)
+
+    def __call__(self, images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n k"]:
+        """Ask the callable and check its answer."""
+        n = len(images)
+        answer = np.asarray(self.predict(images))
+        if not (np.issubdtype(answer.dtype, np.number) or answer.dtype == bool):
+            raise InputError(
+                f"the model must return numbers, got values of type {answer.dtype} for {n} images."
+            )
+        if answer.shape == (n,):
+            answer = answer[:, None]
+        if answer.ndim != 2 or len(answer) != n or answer.shape[1] == 0:
+            raise InputError(
+                f"the model must return one row of class probabilities per image, shape ({n}, k), "
+                f"got shape {answer.shape} for {n} images."
+            )
+        if not np.isfinite(answer).all():
+            bad = int((~np.isfinite(answer)).any(axis=1).sum())
+            raise InputError(
+                f"the model must return finite probabilities, got NaN or infinity for {bad} of {n} "
+                "images: check its input range, which is [0, 1]."
+            )
+        if self.classes and answer.shape[1] != len(self.classes):
+            raise InputError(
+                f"the model must return {len(self.classes)} probabilities per image, one for each "
+                f"class name, got {answer.shape[1]}."
+            )
+        return answer.astype(np.float32)
+
+    def names(self, k: int) -> tuple[str, ...]:
+        """Names of the k classes."""
+        return self.classes or tuple(f"class {i}" for i in range(k))
