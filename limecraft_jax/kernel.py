@@ -36,7 +36,7 @@ class Exponential:
             raise InputError(f"width must be > 0, got {self.width}.")
 
     def __call__(self, kept: Float[Array, ""]) -> Float[Array, ""]:
-        """Weight in [0, 1] of a sample that keeps the share ``kept`` in [0, 1] of its superpixels."""
+        """Weight in [0, 1] of a sample that keeps the share ``kept`` of its superpixels."""
         return jnp.exp(-((1 - jnp.sqrt(kept)) ** 2) / (2 * self.width**2))
 
 

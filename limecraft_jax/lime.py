@@ -22,7 +22,7 @@ from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.classifier import Classifier
 from limecraft_jax.replace import MeanColor, Replacement
 from limecraft_jax.segment import KMeans, segment, suggest
-from limecraft_jax.types import Explanation, Fit, InputError, Neighborhood, Segmentation
+from limecraft_jax.types import Explanation, InputError, Neighborhood, Segmentation
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Float32, Int
@@ -171,8 +171,10 @@ def query(
         real = min(batch, n - start)
         return model(np.asarray(compose(rows, *scene))[:real])
 
+    if neighborhood.done:
+        return
     starts = range(len(neighborhood.probs) // batch * batch, n, batch)
-    pending = answers(starts[0]) if starts else None
+    pending = answers(starts[0])
     probs = [neighborhood.probs[: starts.start]]
     for i, start in enumerate(starts):
         probs.append(np.asarray(pending)[: n - start])
@@ -241,7 +243,8 @@ def explain(
     model = as_model(model)
     image = model.prepare(image)
     neighborhood = begin(image, cut(image, mask, settings), settings)
-    for neighborhood in query(model, neighborhood):
+    for so_far in query(model, neighborhood):
+        neighborhood = so_far
         if progress:
-            progress(neighborhood)
+            progress(so_far)
     return resolve(neighborhood, settings.kernel, settings.ridge)

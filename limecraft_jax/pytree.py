@@ -1,9 +1,9 @@
 """One decorator: a frozen dataclass whose floats flow and whose shapes stay put.
 
-``@pytree(static=("net",))`` makes a frozen dataclass that JAX can carry through ``jit`` and ``vmap``.
-The named fields are part of the compilation key, every other field is a leaf. Rebuilding an
-instance inside a transformation skips ``__init__``, so a check written in ``__post_init__`` sees
-what a user typed and never a tracer.
+``@pytree(static=("net",))`` makes a frozen dataclass that JAX can carry through ``jit`` and
+``vmap``. The named fields are part of the compilation key, every other field is a leaf. Rebuilding
+an instance inside a transformation skips ``__init__``, so a check written in ``__post_init__``
+sees what a user typed and never a tracer.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ penalized), G = Zᵀ diag(π) Z is d × d, m = Zᵀ diag(π) Y is d × k, and (G
 Cholesky for all k classes together.
 
 How sure is it? Pairs of rows are dealt to ten groups; the spread of the ten answers that each
-leave one group out is the grouped jackknife (Quenouille 1956; Efron & Stein 1981). It needs only the
-ten groups' own G and m.
+leave one group out is the grouped jackknife (Quenouille 1956; Efron & Stein 1981). It needs only
+the ten groups' own G and m.
 """
 
 from __future__ import annotations

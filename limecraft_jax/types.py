@@ -177,7 +177,7 @@ class Fit:
 
     @property
     def effective_samples(self) -> float:
-        """Kish's effective sample size, (Σπ)² / Σπ²: how many equally weighted samples it is worth."""
+        """Kish's (Σπ)² / Σπ²: how many equally weighted samples these are worth."""
         return float(self.weights.sum() ** 2 / np.maximum((self.weights**2).sum(), 1e-30))
 
     def interval(self, level: float = 0.95) -> tuple[Float[np.ndarray, "k d"], ...]:

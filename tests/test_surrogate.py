@@ -1,4 +1,4 @@
-"""The ridge against scikit-learn and lime, the jackknife against a slow loop, intervals by trial."""
+"""The ridge against scikit-learn and lime, the jackknife against a slow loop, intervals."""
 
 from __future__ import annotations
 
