@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from limecraft_jax.models.card import WEIGHTS, ModelCard
 from limecraft_jax.pytree import pytree
-from limecraft_jax.types import prepare
+from limecraft_jax.types import InputError, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,8 +74,14 @@ def load_weights(build: Any, card: ModelCard, folder: Path = WEIGHTS) -> Classif
     """
     arrays = load_file(folder / f"{card.name}.safetensors")
     net, abstract = nnx.split(nnx.eval_shape(build), nnx.Param)
-    flat = [
-        (path, leaf.replace(jnp.asarray(arrays[".".join(map(str, path))])))
-        for path, leaf in nnx.to_flat_state(abstract)
-    ]
+    flat = []
+    for path, leaf in nnx.to_flat_state(abstract):
+        key = ".".join(map(str, path))
+        found = arrays[key].shape if key in arrays else "nothing"
+        if found != leaf.shape:
+            raise InputError(
+                f"{card.name}.safetensors must hold {key} {leaf.shape}, got {found}: "
+                "take the weights that belong to this version, or train again."
+            )
+        flat.append((path, leaf.replace(jnp.asarray(arrays[key]))))
     return Classifier(nnx.from_flat_state(flat), net, card)
