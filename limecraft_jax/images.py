@@ -228,11 +228,10 @@ def _floats(image: Image.Image, size: tuple[int, int], notes: list[str]) -> np.n
         gray = np.asarray(_reduce(image, size), np.float32)[..., None] / scale
         return np.clip(gray, 0, 1, dtype=np.float32)
     if image.has_transparency_data:
-        image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("RGB")
+        mode = "LA" if image.mode in ("1", "L", "LA") else "RGBA"
+    else:
+        mode = {"1": "L", "L": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
+    image = image if image.mode == mode else image.convert(mode)  # convert would copy
     image = _srgb(_reduce(image, size), notes)
     pixels = np.asarray(image, np.float32).reshape(image.height, image.width, -1) / 255
     if image.mode in ("LA", "RGBA"):

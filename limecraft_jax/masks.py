@@ -77,11 +77,10 @@ def load_mask(source: bytes | str | os.PathLike[str], shape: tuple[int, int]) ->
     """
     data = read_bytes(source, "a mask")
     notes: list[str] = []
-    coded = _from_array(data, notes) if data.startswith(_NPY) else _from_picture(data, notes)
-    size = coded.codes.shape
     # Shrinking comes before sorting out the codes (less to do), growing after it (a blend is only
     # recognizable while it is one pixel wide).
-    coded = _pick(coded, min(shape[0], size[0]), min(shape[1], size[1]))
+    read = _from_array if data.startswith(_NPY) else _from_picture
+    coded, size = read(data, shape, notes)
     labels = _labels(coded, notes)
     labels = labels[_nearest(labels.shape[0], shape[0])][:, _nearest(labels.shape[1], shape[1])]
     if size != tuple(shape):
@@ -121,18 +120,13 @@ def _nearest(old: int, new: int) -> Int[np.ndarray, " new"]:
     return ((2 * np.arange(new) + 1) * old) // (2 * new)
 
 
-def _pick(coded: _Coded, height: int, width: int) -> _Coded:
-    if coded.codes.shape == (height, width):
-        return coded
-    old = coded.codes.shape
-    grid = np.ix_(_nearest(old[0], height), _nearest(old[1], width))
-    return _Coded(
-        coded.codes[grid], coded.outside[grid], coded.brightness[grid], coded.exact, coded.lossy
-    )
+def _from_array(
+    data: bytes, most: tuple[int, int], notes: list[str]
+) -> tuple[_Coded, tuple[int, int]]:
+    """Codes of an .npy file, picked to at most a given shape, and its shape on file.
 
-
-def _from_array(data: bytes, notes: list[str]) -> _Coded:
-    """An .npy file; its header is checked before anything of the announced size is allocated."""
+    The header is checked before anything of the announced size is allocated.
+    """
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
@@ -158,18 +152,34 @@ def _from_array(data: bytes, notes: list[str]) -> _Coded:
     if len(data) - file.tell() != shape[0] * shape[1] * dtype.itemsize:
         raise InputError("a mask must be a whole .npy file, got a damaged one: save it again.")
     codes = np.load(io.BytesIO(data), allow_pickle=False)
+    rows, cols = (_nearest(old, min(old, new)) for old, new in zip(codes.shape, most, strict=True))
+    codes = codes[rows][:, cols]
     if codes.dtype.kind == "i" and codes.min() < 0:
         notes.append("Negative labels count as outside.")
-    return _Coded(codes, codes <= 0, (codes > 0).astype(np.float32), exact=True)
+    return _Coded(codes, codes <= 0, (codes > 0).astype(np.float32), exact=True), shape
 
 
-def _from_picture(data: bytes, notes: list[str]) -> _Coded:
+def _from_picture(
+    data: bytes, most: tuple[int, int], notes: list[str]
+) -> tuple[_Coded, tuple[int, int]]:
+    """Codes of a picture file, picked to at most a given shape, and its shape on file."""
     image = open_header(data, "a mask")
     ours = _OURS in image.info
     lossy = image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg"
     lossy |= image.format == "WEBP" and b"VP8L" not in data
     image, told = decode(image, "a mask")
     notes += [note.replace("The image", "The mask") for note in told]
+    size = image.height, image.width
+    least = min(size[1], most[1]), min(size[0], most[0])
+    if image.size != least:
+        image = image.resize(
+            least, Image.Resampling.NEAREST
+        )  # Pillow's picks are those of _nearest
+    return _code(image, ours, lossy), size
+
+
+def _code(image: Image.Image, ours: bool, lossy: bool) -> _Coded:
+    """One number for each distinct value, index or color, and which of them are outside."""
     mode = image.mode
     if mode in ("I", "F") or mode.startswith("I;16"):
         values = np.asarray(image.convert("I") if mode != "F" else image)

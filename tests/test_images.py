@@ -480,6 +480,13 @@ def test_resizing_picks_the_pixel_under_the_center():
     np.testing.assert_array_equal(again.labels, big[1::2, 1::2])
 
 
+@pytest.mark.parametrize("size", [(2, 3), (10, 7), (11, 13), (25, 37), (49, 50), (33, 99)])
+def test_pictures_and_arrays_are_picked_alike(size):
+    labels = RNG.permutation(50 * 100).reshape(50, 100)
+    picked = load_mask(npy(labels), size)
+    np.testing.assert_array_equal(load_mask(save_labels(labels), size).labels, picked.labels)
+
+
 def test_empty_mask_is_told_not_refused():
     told = "The mask is empty: it marks no region, so the whole image is explained."
     nothing = np.zeros(SHAPE, np.uint8)

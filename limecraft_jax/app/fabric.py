@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TYPES = ("path", "polygon", "rect", "labeledrect", "circle")
 MOST_POINTS = 20_000  # in one shape; a slow freehand lasso has about 500
+_MOST_CUTS = 40_000  # points of a path's polyline
 _FAR = 1e5  # canvas px; numbers beyond are no drawing
 _ORIGIN = {"left": -0.5, "top": -0.5, "center": 0.0, "right": 0.5, "bottom": 0.5}
 
@@ -141,7 +142,7 @@ def _curve(
     control = np.where(np.isnan(steps[1:, :2]), (start + stop) / 2, steps[1:, :2])
     # A quadratic arc cut in n leaves its chords by |p0 - 2c + p2| / 4n² at most.
     bend = np.linalg.norm(start - 2 * control + stop, axis=1).max(initial=0)
-    count = int(np.clip(math.ceil(math.sqrt(bend / (4 * FINE))), 1, 32))
+    count = int(np.clip(math.ceil(math.sqrt(bend / (4 * FINE))), 1, _MOST_CUTS // len(steps)))
     t = (np.arange(1, count + 1) / count)[:, None]
     p0, c, p2 = start[:, None], control[:, None], stop[:, None]
     inner = (1 - t) ** 2 * p0 + 2 * t * (1 - t) * c + t**2 * p2

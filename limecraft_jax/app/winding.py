@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
 FINE = 0.02  # pixels, how far a polygon may leave the curve it stands for
+_CORNERS = 300_000  # of one stroke; a line of thousands of points gets coarser caps
 _CROSSINGS = 2_000_000  # handled at once, bounds the memory
 
 
@@ -81,6 +82,7 @@ def capsules(
     start, stop = line[:-1][keep], line[1:][keep]
     along = step[keep] / length[keep]
     turn = np.stack([along, np.stack([-along[:, 1], along[:, 0]], 1)], 1)  # local x is along
-    angle = np.linspace(-np.pi / 2, np.pi / 2, len(disk) // 2 + 1)
+    corners = min(len(disk) // 2, max(6, _CORNERS // len(line)))
+    angle = np.linspace(-np.pi / 2, np.pi / 2, corners + 1)
     cap = radius * np.stack([np.cos(angle), np.sin(angle)], 1) @ turn
     return np.concatenate([stop[:, None] + cap, start[:, None] - cap], 1)
