@@ -44,7 +44,7 @@ ERASER = "#808080cc"
 _OUTLINE, _INK, _FILL = "ff", "99", "33"  # the last two hex digits of a color: its opacity
 
 THIN = 2  # canvas px, outlines; also the canvas' smallest rectangle and circle
-BRUSH = 24  # canvas px, the ink of brush and eraser: a finger's width at 512 px is about 40
+BRUSH = 24  # canvas px, the ink of brush and eraser: about 1/20 of a 512 px canvas
 LEAST_AREA = 16  # canvas px²; below that a click, not a region
 OPEN_GAP = 0.15  # gap between the ends of a lasso, of its length, that is worth a word
 MOST_OBJECTS = 200
