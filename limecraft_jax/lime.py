@@ -21,7 +21,8 @@ from limecraft_jax.kernel import Exponential
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.classifier import Classifier
 from limecraft_jax.replace import MeanColor, Replacement
-from limecraft_jax.segment import KMeans, segment, suggest
+from limecraft_jax.segment import segment, suggest
+from limecraft_jax.segmenters import KMeans, Segmenter
 from limecraft_jax.types import Explanation, InputError, Neighborhood, Segmentation
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Settings:
         Seed of the samples, an integer >= 0.
     """
 
-    segmenter: object = KMeans()
+    segmenter: Segmenter = KMeans()
     inside: int | tuple[int, ...] | None = None
     outside: int | None = None
     total: int = 100
@@ -248,3 +249,8 @@ def explain(
         if progress:
             progress(so_far)
     return resolve(neighborhood, settings.kernel, settings.ridge)
+
+
+def class_names(model: Classifier | BlackBox, k: int) -> tuple[str, ...]:
+    """Names of the k classes of a model."""
+    return model.card.classes if isinstance(model, Classifier) else model.names(k)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 import jax
 
@@ -29,7 +29,7 @@ def pytree(static: tuple[str, ...] = ()) -> Callable[[T], T]:
     """
 
     def decorate(cls: T) -> T:
-        cls = dataclasses.dataclass(frozen=True)(cls)
+        dataclasses.dataclass(frozen=True)(cls)
         names = [field.name for field in dataclasses.fields(cls)]
         leaves = [name for name in names if name not in static]
 
@@ -37,7 +37,7 @@ def pytree(static: tuple[str, ...] = ()) -> Callable[[T], T]:
             return [getattr(obj, n) for n in leaves], tuple(getattr(obj, n) for n in static)
 
         def unflatten(aux, children):
-            obj = object.__new__(cls)
+            obj: Any = object.__new__(cls)
             for name, value in zip((*leaves, *static), (*children, *aux), strict=True):
                 object.__setattr__(obj, name, value)
             return obj

@@ -176,7 +176,7 @@ class Picture:
         return prepare(load_image(Path(self.path)).pixels, *image.shape)
 
 
-REPLACEMENTS: dict[str, type] = {
+REPLACEMENTS: dict[str, type[Replacement]] = {
     "mean": MeanColor,
     "color": Color,
     "blur": Blur,

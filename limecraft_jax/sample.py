@@ -274,7 +274,7 @@ def draw(design: Design, n: int, d: int, seed: int) -> Bool[np.ndarray, "n d"]:
     return design.draw(np.random.default_rng(seed), n, d)
 
 
-DESIGNS: dict[str, type] = {
+DESIGNS: dict[str, type[Design]] = {
     "balanced": Balanced,
     "bernoulli": Bernoulli,
     "paired": Paired,

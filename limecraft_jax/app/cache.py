@@ -1,0 +1,119 @@
+"""Everything that is kept between reruns and visitors, in one place.
+
+Keys are names and hashes made here; pictures and choices themselves travel in arguments whose
+names begin with an underscore, which Streamlit does not hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from limecraft_jax import images
+from limecraft_jax.models.card import ModelCard
+from limecraft_jax.segment import segment
+from limecraft_jax.types import Segmentation, prepare
+
+if TYPE_CHECKING:
+    from limecraft_jax.models.classifier import Classifier
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def digest(*parts: Any) -> str:
+    """A short hash of arrays, bytes and anything with a telling ``repr``."""
+    sha = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            sha.update(
+                repr((part.shape, part.dtype)).encode() + np.ascontiguousarray(part).tobytes()
+            )
+        else:
+            sha.update(part if isinstance(part, bytes) else repr(part).encode())
+    return sha.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A picture as the model sees it, ready for the page."""
+
+    key: str
+    pixels: np.ndarray
+    jpeg: bytes
+    notes: tuple[str, ...] = ()
+
+
+@st.cache_data(max_entries=1)
+def examples() -> list[dict[str, Any]]:
+    """The bundled pictures."""
+    return json.loads((EXAMPLES / "index.json").read_text())
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def picture(key: str, _source: bytes | str, _card: ModelCard) -> Shown:
+    """Read a picture and prepare it for a model; ``_source`` is a file's bytes or name."""
+    from limecraft_jax.draw import enlarge
+
+    if isinstance(_source, str) and _source.startswith("skimage:"):
+        import skimage.data
+
+        photo = getattr(skimage.data, _source.partition(":")[2])()
+        loaded = images.Loaded(np.asarray(photo, np.float32)[..., :3] / 255)
+    else:
+        loaded = images.load_image(_source)
+    pixels = prepare(loaded.pixels, _card.height, _card.width, _card.channels)
+    notes = loaded.notes
+    h, w = loaded.pixels.shape[:2]
+    if abs(h * _card.width / (w * _card.height) - 1) > 0.02:
+        notes += (
+            f"The picture is {w} × {h} pixels; this classifier sees it stretched to "
+            f"{_card.width} × {_card.height}.",
+        )
+    return Shown(digest(pixels), pixels, images.to_jpeg(enlarge(pixels)), notes)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def superpixels(key: str, _image: np.ndarray, _mask: np.ndarray, _choice: tuple) -> Segmentation:
+    """The superpixels of a picture; ``_choice`` is (inside, outside, segmenter)."""
+    return segment(_image, _mask, *_choice)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def preview(key: str, _image: np.ndarray, _segmentation: Segmentation, _colors: dict) -> bytes:
+    """The superpixels as a picture (JPEG)."""
+    from limecraft_jax.draw import superpixels as drawn
+
+    return images.to_jpeg(drawn(_image, _segmentation, _colors))
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def model(name: str) -> Classifier:
+    """A bundled classifier with its weights."""
+    import jax
+
+    from limecraft_jax import models
+
+    jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "limecraft-jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    return models.load(name)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def prediction(name: str, key: str, _image: np.ndarray) -> np.ndarray:
+    """Class probabilities of a prepared picture."""
+    from limecraft_jax import lime
+
+    return lime.predict(model(name), _image)
+
+
+@st.cache_resource
+def gate() -> threading.Semaphore:
+    """Lets two batches run at once, whoever asks, so that everybody's answer moves on."""
+    return threading.Semaphore(2)

@@ -1,0 +1,131 @@
+"""The explanation as one linked chart: touch a bar and its superpixel lights up, and back."""
+
+from __future__ import annotations
+
+import base64
+
+import altair as alt
+import numpy as np
+
+from limecraft_jax import draw, images, report
+from limecraft_jax.types import Explanation
+
+SIDE = 430  # pixels of the longer side of the picture
+BAR = 16  # pixels per bar
+LIGHT = "#ffd43b"
+
+
+def linked(
+    explanation: Explanation,
+    target: int,
+    picture: np.ndarray,
+    show: int,
+    palette: draw.Palette,
+) -> alt.HConcatChart:
+    """The picture with its superpixels beside the bars of the largest coefficients.
+
+    Parameters
+    ----------
+    explanation, target
+        What is shown, and for which class.
+    picture
+        The overlay, ``uint8 [H W 3]``.
+    show
+        Number of bars.
+    palette
+        Colors for and against.
+    """
+    rows = [
+        {
+            **row,
+            "Superpixel": row["superpixel"] + 1,
+            "Effect": 100 * row["coefficient"],
+            "From": 100 * row["low"],
+            "To": 100 * row["high"],
+            "Speaks": "undecided"
+            if row["undecided"]
+            else ("for" if row["coefficient"] > 0 else "against"),
+            "Place": f"region {row['region']}" if row["region"] else "outside",
+        }
+        for row in report.rows(explanation, target)
+    ]
+    hover = alt.selection_point(
+        name="hover", fields=["Superpixel"], on="pointerover", clear="pointerout", empty=False
+    )
+    tooltip = [
+        alt.Tooltip("Superpixel:Q"),
+        alt.Tooltip("Place:N"),
+        alt.Tooltip("Speaks:N"),
+        alt.Tooltip("Effect:Q", format="+.2f", title="Effect (points)"),
+        alt.Tooltip("From:Q", format="+.2f", title="95 % from"),
+        alt.Tooltip("To:Q", format="+.2f", title="95 % to"),
+        alt.Tooltip("sign_probability:Q", format=".1%", title="Sign is right"),
+        alt.Tooltip("area:Q", format=".1%", title="Share of picture"),
+    ]
+    return alt.hconcat(
+        _map(explanation, rows, picture, hover, tooltip),
+        _bars(rows[:show], hover, tooltip, palette),
+        spacing=18,
+    ).configure_view(strokeWidth=0)
+
+
+def _map(explanation, rows, picture, hover, tooltip):
+    segmentation = explanation.neighborhood.segmentation
+    h, w = segmentation.labels.shape
+    width, height = round(SIDE * w / max(h, w)), round(SIDE * h / max(h, w))
+    url = "data:image/jpeg;base64," + base64.b64encode(images.to_jpeg(picture)).decode()
+    rings = draw.outlines(segmentation)
+    shapes = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": rings[row["superpixel"]]},
+            **row,
+        }
+        for row in rows
+    ]
+    shown = (
+        alt.Chart(alt.Data(values=[{}]))
+        .mark_image(url=url, width=width, height=height)
+        .encode(x=alt.value(width / 2), y=alt.value(height / 2))
+    )
+    touch = (
+        alt.Chart(alt.Data(values=shapes))
+        .mark_geoshape(fill="#fff", fillOpacity=0.001, strokeWidth=3)
+        .encode(
+            stroke=alt.condition(hover, alt.value(LIGHT), alt.value("transparent")),
+            tooltip=tooltip,
+        )
+        .project(
+            type="identity",
+            scale=width / w,
+            translate=[width / w / 2, height / h / 2],
+        )
+        .add_params(hover)
+    )
+    return alt.layer(shown, touch).properties(width=width, height=height)
+
+
+def _bars(rows, hover, tooltip, palette):
+    colors = alt.Scale(
+        domain=["for", "against", "undecided"],
+        range=[palette.hex(True), palette.hex(False), "#9aa5ab"],
+    )
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y(
+            "Superpixel:O",
+            sort=None,
+            title="superpixel",
+            axis=alt.Axis(ticks=False, labelOverlap=False),
+        ),
+    )
+    bars = base.mark_bar(height={"band": 0.7}, cornerRadius=2).encode(
+        x=alt.X("Effect:Q", title="effect on the probability (points)"),
+        color=alt.Color("Speaks:N", scale=colors, legend=None),
+        stroke=alt.condition(hover, alt.value(LIGHT), alt.value("transparent")),
+        strokeWidth=alt.value(3),
+        tooltip=tooltip,
+    )
+    whiskers = base.mark_rule(strokeWidth=1.5, color="#7d8a91").encode(
+        x="From:Q", x2="To:Q", tooltip=tooltip
+    )
+    return alt.layer(bars, whiskers).properties(width=240, height=min(BAR * len(rows), SIDE - 40))

@@ -1,0 +1,118 @@
+"""First panel: which classifier, which picture, and what the classifier says to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from limecraft_jax import masks, models
+from limecraft_jax.app import cache, look
+from limecraft_jax.app.session import Session, one_sentence
+from limecraft_jax.models.card import ModelCard
+
+UPLOAD_MB = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is to be explained: a picture as one classifier sees it."""
+
+    card: ModelCard
+    shown: cache.Shown
+    title: str
+    truth: str = ""
+    story: str = ""
+    mask: str = ""
+
+
+def choose(session: Session) -> Subject:
+    """Let the visitor choose a classifier and a picture; there is always one to go on with."""
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        name = st.selectbox(
+            "Classifier",
+            list(models.MODELS),
+            format_func=lambda name: models.card(name).title,
+            key="model",
+            help="The program whose answer you want to understand. All of these run right here, "
+            "nothing is sent anywhere.",
+        )
+        card = models.card(name)
+    family = card.name.partition("-")[0]  # a twin looks at the same pictures
+    fitting = [e for e in cache.examples() if e.get("model") == family]
+    others = [e for e in cache.examples() if "model" not in e]
+    with right:
+        example = st.selectbox(
+            "Picture",
+            fitting + others,
+            format_func=lambda e: e["title"],
+            key=f"example-{card.name}",
+            help="Pictures that this classifier knows how to look at come first.",
+        )
+    about(card)
+    upload = st.file_uploader(
+        "Or use a picture of your own",
+        type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
+        max_upload_size=UPLOAD_MB,
+        key="upload",
+        help="Any common picture file. It stays in the memory of this program and is forgotten "
+        "when you close the page.",
+    )
+    if upload is not None:
+        with one_sentence():
+            data = upload.getvalue()
+            shown = cache.picture(cache.digest(data, card), data, card)
+            look.notes(shown.notes)
+            return Subject(card, shown, upload.name)
+        st.caption("Going on with the example chosen above.")
+    source = example.get("skimage") and f"skimage:{example['skimage']}"
+    source = source or str(cache.EXAMPLES / example["file"])
+    shown = cache.picture(cache.digest(source, card), source, card)
+    look.notes(shown.notes)
+    return Subject(
+        card,
+        shown,
+        example["title"],
+        truth=example.get("truth", "") if example in fitting else "",
+        story=example.get("story", "") if example.get("model", card.name) == card.name else "",
+        mask=example.get("mask", "") if example in fitting else "",
+    )
+
+
+def about(card: ModelCard) -> None:
+    """The classifier's card."""
+    with st.expander(f"About this classifier: {card.about.split('. ')[0].rstrip('.')}."):
+        st.markdown(card.about)
+        st.markdown(
+            "\n".join(f"- {what}: **{look.percent(value)}**" for what, value in card.accuracy)
+        )
+        st.caption(
+            f"{card.architecture} {card.parameters:,} parameters, sees {card.width} × "
+            f"{card.height} pixels. Trained {card.trained} on: {card.data} {card.license}"
+        )
+
+
+def say(subject: Subject) -> np.ndarray | None:
+    """What the classifier answers, in one sentence and as bars."""
+    with one_sentence():
+        probs = cache.prediction(subject.card.name, subject.shown.key, subject.shown.pixels)
+        best = np.argsort(-probs, kind="stable")[:5]
+        names = subject.card.classes
+        sentence = f"It says **{names[best[0]]}**, {look.percent(float(probs[best[0]]))} sure."
+        if subject.truth:
+            right = subject.truth == names[best[0]]
+            sentence += f" The picture really shows **{subject.truth}**, so it is " + (
+                "right." if right else "**wrong**."
+            )
+        st.markdown(sentence)
+        look.bars((names[i], float(probs[i])) for i in best)
+        return probs
+    return None
+
+
+def example_mask(subject: Subject) -> np.ndarray:
+    """The mask that comes with an example."""
+    shape = subject.shown.pixels.shape[:2]
+    return masks.load_mask(cache.EXAMPLES / subject.mask, shape).labels

@@ -1,0 +1,71 @@
+"""Small pieces of page that several panels use: style, steps, bars."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+import streamlit as st
+
+STYLE = """<style>
+.stMainBlockContainer {max-width: 56rem; padding-top: 4.5rem;}
+.lc-step {display: flex; align-items: baseline; gap: .6rem; margin: 1.1rem 0 .1rem;}
+.lc-step b {font-size: 1.25rem;}
+.lc-step i {font-style: normal; flex: none; width: 1.7rem; height: 1.7rem; border-radius: 50%;
+  display: inline-flex; align-items: center; justify-content: center; font-weight: 600;
+  background: #0b728522; color: inherit; font-size: .95rem;}
+.lc-bars {display: grid; grid-template-columns: minmax(7rem, max-content) 1fr 3.6rem;
+  gap: .3rem .7rem; align-items: center; font-size: .92rem; margin-bottom: .6rem;}
+.lc-bars div.track {background: #8884; border-radius: 4px; height: .7rem; position: relative;}
+.lc-bars div.fill {border-radius: 4px; height: 100%;}
+.lc-bars span.n {text-align: right; font-variant-numeric: tabular-nums;}
+.lc-shares {display: flex; height: 1.5rem; border-radius: 6px; overflow: hidden; margin: .2rem 0;}
+.lc-key {display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .9rem;}
+.lc-key i {display: inline-block; width: .85rem; height: .85rem; border-radius: 3px;
+  margin-right: .4rem; vertical-align: -.05rem;}
+.lc-note {opacity: .75; font-size: .88rem;}
+</style>"""
+
+
+def step(number: int, title: str, text: str = "") -> None:
+    """The heading of a step, with one line on what to do."""
+    st.html(
+        f'<div class="lc-step"><i>{number}</i><b role="heading" aria-level="2">'
+        f"{html.escape(title)}</b></div>"
+    )
+    if text:
+        st.caption(text)
+
+
+def bars(rows: Iterable[tuple[str, float]], color: str = "#0b7285") -> None:
+    """Shares in [0, 1] as horizontal bars with their percentage."""
+    cells = "".join(
+        f'<span>{html.escape(name)}</span><div class="track"><div class="fill" style="width:'
+        f'{100 * value:.1f}%;background:{color}"></div></div>'
+        f'<span class="n">{percent(value)}</span>'
+        for name, value in rows
+    )
+    st.html(f'<div class="lc-bars">{cells}</div>')
+
+
+def percent(value: float) -> str:
+    """A share as people read it."""
+    if 0 < value < 0.001:
+        return "< 0.1 %"
+    return f"{100 * value:.1f} %"
+
+
+def points(value: float) -> str:
+    """A difference of probabilities in percentage points, with its sign."""
+    return f"{100 * value:+.2f}".replace("-", "−")
+
+
+def hatched(color: str) -> str:
+    """CSS background of diagonal stripes."""
+    return f"repeating-linear-gradient(135deg,{color} 0 3px,transparent 3px 8px)"
+
+
+def notes(sentences: Iterable[str]) -> None:
+    """What was done to a file or a drawing, said in small print."""
+    for sentence in sentences:
+        st.html(f'<div class="lc-note">ⓘ {html.escape(sentence)}</div>')

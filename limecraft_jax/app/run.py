@@ -1,0 +1,163 @@
+"""Third panel: the choices behind an explanation, and the run that shows itself."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from limecraft_jax import replace, sample
+from limecraft_jax.app import cache
+from limecraft_jax.app.canvas import SEGMENTER_LABELS, Cut
+from limecraft_jax.app.choose import Subject
+from limecraft_jax.app.session import Job, Session, one_sentence
+
+if TYPE_CHECKING:
+    from limecraft_jax.lime import Settings
+    from limecraft_jax.types import Neighborhood
+
+PICTURE = 430  # pixels of the picture that refines itself
+LEAST_PAUSE = 0.3  # seconds between two pictures of a run
+
+
+def choices() -> dict:
+    """Widgets for everything that makes a new run necessary."""
+    with st.expander("Settings", icon=":material/tune:"):
+        left, right = st.columns(2, gap="medium")
+        with left:
+            samples = st.select_slider(
+                "Samples",
+                [64, 128, 256, 512, 1000, 2000, 4000, 8000],
+                1000,
+                key="samples",
+                help="How many variants of the picture, with superpixels hidden at random, the "
+                "classifier is asked about. More take longer and narrow the intervals.",
+            )
+            design = st.selectbox(
+                "How they are drawn",
+                [name for name in sample.DESIGNS if name != "exhaustive"],
+                format_func=lambda name: sample.DESIGNS[name].label,
+                key="design",
+                help="Balanced: every two superpixels are hidden together, apart or not at all "
+                "equally often. With few superpixels all combinations are tried anyway.",
+            )
+            seed = st.number_input(
+                "Seed", 0, 2**31, 0, key="seed", help="The same seed gives the same numbers again."
+            )
+        with right:
+            hide = st.selectbox(
+                "What stands in for a hidden superpixel",
+                [name for name in replace.REPLACEMENTS if name != "picture"],
+                format_func=lambda name: replace.REPLACEMENTS[name].label,
+                key="replacement",
+                help="If the stand-in looks like what it hides, hiding it changes nothing and the "
+                "superpixel seems unimportant. Try another one to see.",
+            )
+            if hide == "color":
+                color = st.color_picker("Color", "#808080", key="color")
+                parts = [round(int(color[i : i + 2], 16) / 255, 4) for i in (1, 3, 5)]
+                replacement: replace.Replacement = replace.Color(*parts)
+            elif hide == "blur":
+                replacement = replace.Blur(
+                    st.slider("Blur, share of the picture's side", 0.01, 0.2, 0.05, key="sigma")
+                )
+            else:
+                replacement = replace.REPLACEMENTS[hide]()
+            st.selectbox(
+                "How regions are cut",
+                list(SEGMENTER_LABELS),
+                format_func=SEGMENTER_LABELS.__getitem__,
+                key="segmenter",
+                help="The method that makes superpixels.",
+            )
+    return {
+        "samples": samples,
+        "design": sample.DESIGNS[design](),
+        "replacement": replacement,
+        "seed": int(seed),
+    }
+
+
+def run(session: Session, subject: Subject, cut: Cut, chosen: dict) -> None:
+    """The button, the run with its progress and pictures; leaves its answer in ``session.job``."""
+    from limecraft_jax import lime
+
+    settings = lime.Settings(
+        segmenter=cut.segmenter, inside=cut.inside, outside=cut.outside, **chosen
+    )
+    key = cache.digest(subject.shown.key, subject.card.name, cut.mask, settings)
+    job = session.job if session.job and session.job.key == key else None
+    stopped = job if job and not job.neighborhood.done else None
+    label = "Go on" if stopped else "Explain again" if job else "Explain"
+    left, right = st.columns([1, 2], vertical_alignment="center")
+    clicked = left.button(
+        label,
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        key="explain",
+        help="Ask the classifier about many variants of the picture.",
+    )
+    if session.job and not job:
+        right.caption("What you see below is the answer to your earlier choices.")
+    elif stopped:
+        done, planned = len(stopped.neighborhood.probs), len(stopped.neighborhood.z)
+        right.caption(f"Stopped after {done} of {planned} samples; below is what they say.")
+    if not clicked:
+        return
+    with one_sentence():
+        if stopped:
+            neighborhood, spent = stopped.neighborhood, stopped.seconds
+        else:
+            neighborhood = lime.begin(subject.shown.pixels, cut.segmentation, settings)
+            spent = 0.0
+        watch(session, subject, settings, key, neighborhood, spent)
+        st.rerun()
+
+
+def watch(
+    session: Session,
+    subject: Subject,
+    settings: Settings,
+    key: str,
+    neighborhood: Neighborhood,
+    spent: float,
+) -> None:
+    """Query batch by batch; every batch is kept, so that stopping loses nothing."""
+    from limecraft_jax import images, lime
+    from limecraft_jax.draw import overlay
+
+    row, stop = st.columns([4, 1], vertical_alignment="center")
+    bar = row.progress(0.0, "Getting ready …")
+    stop.button("Stop", icon=":material/stop:", key="stop", width="stretch")
+    slot = st.empty()
+    classifier, card = cache.model(subject.card.name), subject.card
+    batches = lime.query(classifier, neighborhood)
+    start = last = time.monotonic() - spent
+    asked_before, pause = len(neighborhood.probs), 0.0
+    while True:
+        with cache.gate():
+            answered = next(batches, None)
+        if answered is None:
+            return
+        neighborhood = answered
+        now = time.monotonic()
+        session.job = Job(
+            key, card.name, card.title, card.classes, settings, neighborhood, now - start
+        )
+        done, planned = len(neighborhood.probs), len(neighborhood.z)
+        rate = (now - start - spent) / max(done - asked_before, 1)
+        left = rate * (planned - done)
+        bar.progress(done / planned, f"{done / planned:.0%} · about {left:.0f} s left")
+        if neighborhood.done or now - last >= pause:
+            target = int(np.argmax(neighborhood.probs[0]))
+            picture = overlay(lime.resolve(neighborhood, settings.kernel, settings.ridge), target)
+            slot.image(
+                images.to_jpeg(picture),
+                width=PICTURE,
+                caption=f"For “{card.classes[target]}”, after {done} samples",
+            )
+            last = time.monotonic()
+            pause = max(LEAST_PAUSE, 4 * (last - now))

@@ -1,0 +1,93 @@
+"""What one visitor has made and chosen: one dataclass under one session-state key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from limecraft_jax.types import InputError
+
+if TYPE_CHECKING:
+    from limecraft_jax.lime import Settings
+    from limecraft_jax.types import Neighborhood
+
+
+@dataclass
+class Sketch:
+    """The drawing on one picture.
+
+    The canvas goes wrong when its starting drawing changes while it is on the page, so `seed` is
+    frozen; to change the drawing from Python, set a new seed and count `epoch` up, which makes a
+    new canvas.
+    """
+
+    json: dict[str, Any] = field(default_factory=dict)
+    seed: dict[str, Any] | None = None
+    epoch: int = 0
+    base: np.ndarray | None = None  # an uploaded mask, drawn upon
+    base_notes: tuple[str, ...] = ()
+    counts: dict[int, int] = field(default_factory=dict)  # superpixels wanted, where set by hand
+
+    def restart(self, json: dict[str, Any]) -> None:
+        """Put a drawing on a fresh canvas."""
+        self.json, self.seed, self.epoch = json, json, self.epoch + 1
+
+    @property
+    def objects(self) -> list[Any]:
+        """What was drawn, in order."""
+        objects = self.json.get("objects", [])
+        return objects if isinstance(objects, list) else []
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """An explanation, finished or stopped half-way."""
+
+    key: str
+    model: str
+    title: str
+    classes: tuple[str, ...]
+    settings: Settings
+    neighborhood: Neighborhood
+    seconds: float = 0.0
+
+
+@dataclass
+class Session:
+    """Everything that must outlive a rerun and is not the value of a widget."""
+
+    page: str = ""
+    sketches: dict[str, Sketch] = field(default_factory=dict)
+    upload: bytes | None = None
+    job: Job | None = None
+
+    def sketch(self, picture: str) -> Sketch:
+        """The drawing on a picture, kept while others are looked at."""
+        return self.sketches.setdefault(picture, Sketch())
+
+
+def open_session(page: str) -> Session:
+    """This visitor's session; coming back to a page puts the drawings on fresh canvases."""
+    session: Session = st.session_state.setdefault("session", Session())
+    if session.page != page:
+        session.page = page
+        for sketch in session.sketches.values():
+            sketch.restart(sketch.json)
+    return session
+
+
+class one_sentence:
+    """Show what cannot be used as one sentence and leave the rest of the block."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, InputError):
+            return False
+        text = str(error)
+        st.error(text[:1].upper() + text[1:], icon=":material/error:")
+        return True

@@ -1,0 +1,182 @@
+"""Pictures for people: superpixels as lines, an explanation as colors over the image.
+
+NumPy in, NumPy out: images are uint8 ``[H W 3]``, enlarged by a whole factor so that lines stay
+thin on small pictures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+from skimage.measure import find_contours
+from skimage.transform import resize
+
+from limecraft_jax.types import Explanation, Segmentation
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, UInt8
+
+SIDE = 512  # pixels; pictures are enlarged until their longer side is at least this
+
+
+@dataclasses.dataclass(frozen=True)
+class Palette:
+    """Colors (sRGB, 0..255) for what speaks for a class and what speaks against it."""
+
+    label: str
+    positive: tuple[int, int, int]
+    negative: tuple[int, int, int]
+
+    def hex(self, positive: bool) -> str:
+        """One of the two as ``#rrggbb``."""
+        return "#" + "".join(f"{v:02x}" for v in (self.positive if positive else self.negative))
+
+
+PALETTES = {
+    "green-red": Palette("green / red", (26, 152, 80), (215, 48, 39)),
+    "blue-orange": Palette("blue / orange (color-blind safe)", (0, 114, 178), (230, 97, 0)),
+}
+
+
+def enlarge(image: Float[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture as people see it: three channels, smooth, at least `SIDE` pixels long."""
+    factor = scale(image.shape)
+    rgb = np.broadcast_to(image, (*image.shape[:2], 3))
+    if factor > 1:
+        rgb = resize(rgb, (rgb.shape[0] * factor, rgb.shape[1] * factor), order=1)
+    return (np.clip(rgb, 0, 1) * 255).round().astype(np.uint8)
+
+
+def scale(shape: tuple[int, ...]) -> int:
+    """Whole factor by which a picture of this shape is enlarged."""
+    return max(1, -(-SIDE // max(shape[:2])))
+
+
+def repeat(values: Int[np.ndarray, "h w"], factor: int) -> Int[np.ndarray, "H W"]:
+    """Every pixel as a square of factor × factor."""
+    return values.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def edges(labels: Int[np.ndarray, "H W"], width: int = 1) -> Bool[np.ndarray, "H W"]:
+    """Where labels change, as lines about ``width`` pixels wide."""
+    lines = np.zeros(labels.shape, bool)
+    across, down = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
+    for i in range(width):
+        shift = i // 2 + i % 2 if i % 2 else -(i // 2)
+        lines |= np.roll(np.pad(across, ((0, 0), (0, 1))), shift, axis=1)
+        lines |= np.roll(np.pad(down, ((0, 1), (0, 0))), shift, axis=0)
+    return lines
+
+
+def blend(picture, where, color, opacity):
+    """Lay a color over some pixels, in place; opacity in [0, 1], a number or one per pixel."""
+    opacity = np.broadcast_to(np.asarray(opacity, np.float32), where.shape)[where][:, None]
+    picture[where] = ((1 - opacity) * picture[where] + opacity * np.array(color)).astype(np.uint8)
+
+
+def superpixels(
+    image: Float[np.ndarray, "h w c"],
+    segmentation: Segmentation,
+    colors: dict[int, tuple[int, int, int]] | None = None,
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture with the superpixels' boundaries; drawn regions get a bold line in their color.
+
+    Parameters
+    ----------
+    image
+        What the model sees.
+    segmentation
+        Its superpixels.
+    colors
+        Color of each drawn region by its value in the mask, 0..255; black where not given.
+    """
+    factor = scale(image.shape)
+    picture = enlarge(image)
+    labels = repeat(segmentation.labels, factor)
+    lines = edges(labels)
+    blend(picture, lines, (255, 255, 255), 0.75)
+    region = segmentation.region[labels]
+    bold = edges(region, 5)
+    for value in np.unique(segmentation.region[segmentation.inside]):
+        near = bold & _near(region == value, 3)
+        blend(picture, near, (colors or {}).get(int(value), (0, 0, 0)), 1.0)
+    return picture
+
+
+def _near(mask, reach):
+    from scipy.ndimage import maximum_filter
+
+    return maximum_filter(mask, 2 * reach + 1)
+
+
+def overlay(
+    explanation: Explanation,
+    target: int,
+    show: int | None = None,
+    opacity: float = 0.6,
+    palette: Palette = PALETTES["green-red"],
+    boundaries: bool = True,
+    lit: tuple[int, ...] = (),
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The explanation of one class over the picture.
+
+    Color says for or against, its strength |β| relative to the largest one, and hatching that the
+    interval contains 0.
+
+    Parameters
+    ----------
+    explanation
+        What is drawn.
+    target
+        Index of the class.
+    show
+        How many superpixels to color, the largest |β| first; None colors all.
+    opacity
+        Opacity of the strongest color, in [0, 1].
+    palette
+        Colors for and against.
+    boundaries
+        Whether the superpixels' boundaries are drawn.
+    lit
+        Superpixels to outline.
+    """
+    neighborhood, coef = explanation.neighborhood, explanation.fit.coef[target]
+    factor = scale(neighborhood.image.shape)
+    picture = enlarge(neighborhood.image)
+    labels = repeat(neighborhood.segmentation.labels, factor)
+    shown = np.zeros(len(coef), bool)
+    shown[explanation.top(target, len(coef) if show is None else show)] = True
+    undecided = explanation.undecided(target)
+    strength = 0.1 + 0.9 * np.abs(coef) / max(np.abs(coef).max(), 1e-12)
+    rows, columns = np.indices(labels.shape)
+    stripes = (rows + columns) % 14 < 4
+    for sign, color in ((1, palette.positive), (-1, palette.negative)):
+        own = shown & (np.sign(coef) == sign)
+        blend(picture, (own & ~undecided)[labels], color, opacity * strength[labels])
+        blend(picture, (own & undecided)[labels] & stripes, color, opacity * 0.5)
+    if boundaries:
+        blend(picture, edges(labels), (255, 255, 255), 0.45)
+        inside = neighborhood.segmentation.inside[labels].astype(np.int8)
+        blend(picture, edges(inside, 3), (20, 20, 20), 0.9)
+    for j in lit:
+        blend(picture, edges((labels == j).astype(np.int8), 7), (255, 221, 0), 1.0)
+    return picture
+
+
+def outlines(segmentation: Segmentation) -> list[list[list[tuple[float, float]]]]:
+    """The outline of every superpixel as closed rings of (x, y) in pixels, origin top left.
+
+    Rings around holes run the other way round, so that both fill rules leave them open.
+    """
+    padded = np.pad(segmentation.labels, 1, constant_values=-1)
+    found = []
+    from scipy.ndimage import find_objects
+
+    for j, (rows, columns) in enumerate(find_objects(padded + 1)):
+        window = (slice(rows.start - 1, rows.stop + 1), slice(columns.start - 1, columns.stop + 1))
+        rings = find_contours((padded[window] == j).astype(np.float32), 0.5)
+        origin = np.array([rows.start - 1, columns.start - 1]) - 0.5
+        found.append([[(x, y) for y, x in (ring + origin).round(2).tolist()] for ring in rings])
+    return found
