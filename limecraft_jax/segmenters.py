@@ -33,9 +33,9 @@ def _need(fits: bool, must: str, value: object) -> None:
 class KMeans:
     """K-means on color (Lab) and position, with exactly the count asked for.
 
-    scikit-image's SLIC (Achanta et al. 2012; maskSLIC, Irving 2016) gives the clusters. They are
-    then made connected, small ones are merged and large ones halved until the count is right.
-    Unlike there, one compactness means the same in every region, whatever its contrast.
+    The clusters of SLIC (Achanta et al. 2012) are made connected, small ones are merged and large
+    ones halved until the count is right. scikit-image's masked `slic` gives fewer than asked for,
+    stretches the contrast of each region by itself and spreads its seeds at random.
 
     Parameters
     ----------
@@ -64,22 +64,10 @@ class KMeans:
     ) -> Int[np.ndarray, "h w"]:
         """Cut one connected piece into exactly `count` connected superpixels."""
         lab, edges = features[..., :3], features[..., 3]
-        area = np.sum(mask)
-        if area < 4 * count:  # hardly more pixels than superpixels: join pixels
-            labels = np.arange(1, mask.size + 1).reshape(mask.shape)
-        elif area < 64:  # too few to cluster: halve
-            labels = np.zeros(mask.shape, int)
+        if np.sum(mask) < 4 * count:  # hardly more pixels than superpixels: join pixels
+            labels = np.arange(mask.size).reshape(mask.shape)
         else:
-            # slic stretches what it gets to [0, 1], which this compactness takes back.
-            span = np.ptp(lab[mask]) or 1.0
-            labels = segmentation.slic(
-                lab,
-                n_segments=count,
-                compactness=self.compactness / span,
-                mask=None if mask.all() else mask,
-                convert2lab=False,
-                enforce_connectivity=False,
-            )
+            labels = superpixels.cluster(lab, mask, count, self.compactness)
         return superpixels.fit_count(labels, mask, count, edges)
 
 

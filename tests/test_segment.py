@@ -318,14 +318,63 @@ def test_kmeans_sees_a_faint_region_as_it_sees_the_rest():
     assert np.mean(one == other) > 0.8
 
 
+def explained(image, labels):
+    """The share of the variance of color that lies between superpixels."""
+    labels, color = np.unique(labels, return_inverse=True)[1].ravel(), image.reshape(-1, 3)
+    size = np.bincount(labels)
+    mean = np.stack([np.bincount(labels, channel) / size for channel in color.T], axis=1)
+    return np.var(mean[labels], axis=0).sum() / np.var(color, axis=0).sum()
+
+
 def test_kmeans_sees_through_noise():
     image = photograph(224)
     noisy = np.clip(image + 0.05 * np.random.default_rng(0).standard_normal(image.shape), 0, 1)
-    labels = segment(noisy, None, outside=60).labels.ravel()
-    color = image.reshape(-1, 3)
-    size = np.bincount(labels)
-    mean = np.stack([np.bincount(labels, channel) / size for channel in color.T], axis=1)
-    assert np.var(mean[labels], axis=0).sum() > 0.75 * np.var(color, axis=0).sum()
+    assert explained(image, segment(noisy, None, outside=60).labels) > 0.75
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+def test_kmeans_fits_as_well_as_slic(name):
+    image = resize(getattr(data, name)() / 255.0, (112, 112), anti_aliasing=True)
+    theirs = segmentation.slic(image, n_segments=100, compactness=10)
+    ours = segment(image, None, outside=len(np.unique(theirs))).labels
+    assert explained(image, ours) > 0.97 * explained(image, theirs)
+
+
+def slow_cluster(color, mask, count, compactness, rounds):
+    """The same for one pixel and one center at a time."""
+    step = np.sqrt(mask.sum() / count)
+    pixels = [tuple(at) for at in np.argwhere(mask)]
+    members = {}
+    for at in pixels:
+        members.setdefault(superpixels.grid(mask, count)[at], []).append(at)
+    for _ in range(rounds):
+        centers = [
+            (np.mean(own, axis=0), np.mean([color[at] for at in own], axis=0))
+            for _, own in sorted(members.items())
+        ]
+        members = {}
+        for at in pixels:
+            costs = [
+                np.sum((color[at] - mean) ** 2) + np.sum((compactness / step * (at - place)) ** 2)
+                if np.abs(at - np.rint(place)).max() <= np.ceil(1.5 * step)
+                else np.inf
+                for place, mean in centers
+            ]
+            nearest = 1 + int(np.argmin(costs)) if min(costs) < np.inf else 0
+            members.setdefault(nearest, []).append(at)
+    out = np.zeros(mask.shape, int)
+    for i, own in members.items():
+        out[tuple(np.transpose(own))] = i
+    return out
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 4])
+def test_cluster_is_its_slow_loop(rounds):
+    color, mask = 100 * noise(17, 14, 3), ~disk((17, 14), 8, 5, 3)
+    np.testing.assert_array_equal(
+        superpixels.cluster(color, mask, 9, 20.0, rounds),
+        slow_cluster(color, mask, 9, 20.0, rounds),
+    )
 
 
 def test_slic_is_that_of_scikit_image():
