@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -103,7 +103,7 @@ def suggest(
     return max(inside, len(values)), outside
 
 
-def named(name: str, **settings: object) -> Segmenter:
+def named(name: str, **settings: Any) -> Segmenter:
     """The segmenter of that name with some of its settings.
 
     >>> named("kmeans", compactness=20.0)
