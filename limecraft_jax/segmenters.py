@@ -244,7 +244,7 @@ Counted = KMeans | Slic | Watershed | Grid
 Uncounted = Quickshift | Felzenszwalb | LabelMap
 Segmenter = Counted | Uncounted
 
-SEGMENTERS: dict[str, type[Segmenter]] = {
+SEGMENTERS: dict[str, type] = {
     "kmeans": KMeans,
     "slic": Slic,
     "watershed": Watershed,
