@@ -1,4 +1,4 @@
-"""Label maps of superpixels: lay a grid, cluster, connect, merge the smallest, split the largest.
+"""Label maps of superpixels: lay a grid, connect, merge the smallest, split the largest.
 
 A label map is an integer array (h, w): 0 is "not ours", 1, 2, ... are superpixels. Pixels touch
 by their four edges, never by corners. Nothing here is random.
@@ -72,46 +72,6 @@ def centers(labels: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h w"]:
     out = np.zeros_like(labels)
     out[y[nearest], x[nearest]] = own[nearest]
     return out
-
-
-def cluster(
-    color: Float[np.ndarray, "h w f"],
-    mask: Bool[np.ndarray, "h w"],
-    count: int,
-    compactness: float,
-    rounds: int = 10,
-) -> Int[np.ndarray, "h w"]:
-    """K-means on color and place from a grid of cells, as in SLIC (Achanta et al. 2012, §3).
-
-    A pixel x joins the center c, at most 1.5 steps away in y and in x, with the smallest
-
-        |color(x) - color(c)|² + (compactness / step)² |place(x) - place(c)|²
-
-    where step² is the mean area. Clusters need not be connected; the pixels that no center reaches
-    are 0 and a cluster of the next round. 10 rounds are those of the paper and of scikit-image.
-    """
-    h, w = mask.shape
-    labels = grid(mask, count)
-    step = np.sqrt(np.sum(mask) / count)
-    weight, reach = compactness / step, int(np.ceil(1.5 * step))
-    points = np.dstack([weight * np.moveaxis(np.mgrid[:h, :w], 0, -1), color]).astype(np.float32)
-    origin = points[mask].mean(0)
-    points -= origin  # small numbers: the squares below are compared in single precision
-    inside = points[mask]
-    for _ in range(rounds):
-        own = np.unique(labels[mask], return_inverse=True)[1]
-        size = np.bincount(own)
-        means = np.stack([np.bincount(own, f) / size for f in inside.T], 1).astype(np.float32)
-        corners = np.rint((means[:, :2] + origin[:2]) / weight).astype(int) - reach
-        labels, best = np.zeros((h, w), int), np.full((h, w), -np.inf, np.float32)
-        # |x - c|² is smallest where x·c - |c|²/2 is largest
-        for i, (mean, (top, left)) in enumerate(zip(means, corners.tolist(), strict=True)):
-            window = np.s_[max(top, 0) : top + 2 * reach + 1, max(left, 0) : left + 2 * reach + 1]
-            near = points[window] @ mean - mean @ mean / 2
-            nearer = near > best[window]
-            np.copyto(best[window], near, where=nearer)
-            np.copyto(labels[window], i + 1, where=nearer)
-    return np.where(mask, labels, 0)
 
 
 def _borders(

@@ -340,43 +340,6 @@ def test_kmeans_fits_as_well_as_slic(name):
     assert explained(image, ours) > 0.97 * explained(image, theirs)
 
 
-def slow_cluster(color, mask, count, compactness, rounds):
-    """The same for one pixel and one center at a time."""
-    step = np.sqrt(mask.sum() / count)
-    pixels = [tuple(at) for at in np.argwhere(mask)]
-    members = {}
-    for at in pixels:
-        members.setdefault(superpixels.grid(mask, count)[at], []).append(at)
-    for _ in range(rounds):
-        centers = [
-            (np.mean(own, axis=0), np.mean([color[at] for at in own], axis=0))
-            for _, own in sorted(members.items())
-        ]
-        members = {}
-        for at in pixels:
-            costs = [
-                np.sum((color[at] - mean) ** 2) + np.sum((compactness / step * (at - place)) ** 2)
-                if np.abs(at - np.rint(place)).max() <= np.ceil(1.5 * step)
-                else np.inf
-                for place, mean in centers
-            ]
-            nearest = 1 + int(np.argmin(costs)) if min(costs) < np.inf else 0
-            members.setdefault(nearest, []).append(at)
-    out = np.zeros(mask.shape, int)
-    for i, own in members.items():
-        out[tuple(np.transpose(own))] = i
-    return out
-
-
-@pytest.mark.parametrize("rounds", [1, 2, 4])
-def test_cluster_is_its_slow_loop(rounds):
-    color, mask = 100 * noise(17, 14, 3), ~disk((17, 14), 8, 5, 3)
-    np.testing.assert_array_equal(
-        superpixels.cluster(color, mask, 9, 20.0, rounds),
-        slow_cluster(color, mask, 9, 20.0, rounds),
-    )
-
-
 def test_slic_is_that_of_scikit_image():
     image = photograph(80)
     ours = segment(image, None, outside=40, segmenter=Slic(compactness=20.0))
