@@ -242,7 +242,7 @@ class LabelMap:
         An image or a NumPy file of labels.
     """
 
-    path: str
+    path: str = ""
     label: ClassVar[str] = "Label map file"
     counted: ClassVar[bool] = False
 
@@ -250,6 +250,7 @@ class LabelMap:
         """Read the labels at the size of the image."""
         from limecraft_jax.masks import load_mask
 
+        _need(bool(self.path), "a label map must be a file", self.path)
         return load_mask(self.path, rgb.shape[:2]).labels
 
 
@@ -257,7 +258,7 @@ Counted = KMeans | Slic | Watershed | Grid
 Uncounted = Quickshift | Felzenszwalb | LabelMap
 Segmenter = Counted | Uncounted
 
-SEGMENTERS: dict[str, type] = {
+SEGMENTERS: dict[str, type[Segmenter]] = {
     "kmeans": KMeans,
     "slic": Slic,
     "watershed": Watershed,

@@ -36,14 +36,6 @@ TOOLS = {
     "brush": (":material/brush: Brush", "Paint over what you mean."),
     "eraser": (":material/ink_eraser: Eraser", "Wipe away what you drew."),
 }
-SEGMENTER_LABELS = {
-    "kmeans": "K-means on color and place (as LIMEcraft)",
-    "slic": "SLIC",
-    "watershed": "compact watershed",
-    "grid": "regular grid",
-    "quickshift": "quickshift (as lime)",
-    "felzenszwalb": "Felzenszwalb",
-}
 
 
 @dataclass(frozen=True, eq=False)

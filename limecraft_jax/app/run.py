@@ -10,9 +10,10 @@ import streamlit as st
 
 from limecraft_jax import replace, sample
 from limecraft_jax.app import cache
-from limecraft_jax.app.canvas import SEGMENTER_LABELS, Cut
+from limecraft_jax.app.canvas import Cut
 from limecraft_jax.app.choose import Subject
 from limecraft_jax.app.session import Job, Session, one_sentence
+from limecraft_jax.segmenters import SEGMENTERS
 
 if TYPE_CHECKING:
     from limecraft_jax.lime import Settings
@@ -67,8 +68,8 @@ def choices() -> dict:
                 replacement = replace.REPLACEMENTS[hide]()
             st.selectbox(
                 "How regions are cut",
-                list(SEGMENTER_LABELS),
-                format_func=SEGMENTER_LABELS.__getitem__,
+                [name for name in SEGMENTERS if name != "labels"],
+                format_func=lambda name: SEGMENTERS[name].label,
                 key="segmenter",
                 help="The method that makes superpixels.",
             )

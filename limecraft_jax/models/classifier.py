@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from limecraft_jax.models.card import WEIGHTS, ModelCard
 from limecraft_jax.pytree import pytree
@@ -58,7 +58,7 @@ def save_weights(network: nnx.Module, name: str, folder: Path = WEIGHTS) -> Path
     flat = nnx.to_flat_state(nnx.state(network, nnx.Param))
     arrays = {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
     path = folder / f"{name}.safetensors"
-    save_file(arrays, path)
+    path.write_bytes(save(arrays))
     return path
 
 

@@ -93,7 +93,7 @@ def draw(seed: int, label: int, ruler: bool, hairs: bool, size: int = 128) -> Pi
 
     image *= light(light_rng, size)
     ticks = ruler_marks(ruler_rng, size) if ruler else np.zeros((size, size))
-    ink = ruler_rng.uniform(0.78, 0.95) * ticks[..., None]
+    ink = ruler_rng.uniform(0.85, 0.97) * ticks[..., None]
     image = (1 - ink) * image + ink * np.array([0.07, 0.08, 0.12])
 
     image += noise_rng.uniform(0.006, 0.016) * noise_rng.standard_normal(image.shape)
@@ -144,8 +144,8 @@ def ruler_marks(rng: np.random.Generator, size: int) -> Map:
     turn = rng.integers(4) * np.pi / 2 + np.deg2rad(rng.uniform(-5, 5))
     along, inward = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
     base = -rng.uniform(0.43, 0.475)
-    step, phase = rng.uniform(0.034, 0.05), rng.uniform(0, 1)
-    tick, width = rng.uniform(0.03, 0.042), rng.uniform(0.007, 0.0105)
+    step, phase = rng.uniform(0.038, 0.052), rng.uniform(0, 1)
+    tick, width = rng.uniform(0.036, 0.048), rng.uniform(0.0095, 0.013)
     fifth = int(rng.integers(5))
     for k in range(-16, 17):
         place = (k + phase) * step

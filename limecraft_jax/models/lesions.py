@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from limecraft_jax.models.card import ModelCard
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class LesionNet(nnx.Module):
-    """patches 4x4 -> dense -> [3x3 convolution, group norm, ReLU] x 3 -> mean -> dense.
+    """patches 4x4 -> dense -> [3x3 convolution, group norm, ReLU] x 3 -> mean, maximum -> dense.
 
     A strided convolution is written as a reshape and a matrix product, and pooling as a mean over
     a reshaped axis: the same numbers, several times faster on a processor.
@@ -33,7 +34,7 @@ class LesionNet(nnx.Module):
             nnx.Conv(i, o, (3, 3), rngs=rngs) for i, o in ((32, 32), (32, 64), (64, 64))
         )
         self.norms = nnx.List(nnx.GroupNorm(c, num_groups=8, rngs=rngs) for c in (32, 64, 64))
-        self.dense = nnx.Linear(64, len(CLASSES), rngs=rngs)
+        self.dense = nnx.Linear(2 * 64, len(CLASSES), rngs=rngs)
 
     def __call__(self, images: Float[Array, "n 128 128 3"]) -> Float[Array, "n 7"]:
         """Logits of a batch of normalized images."""
@@ -46,7 +47,7 @@ class LesionNet(nnx.Module):
             x = jax.nn.relu(norm(convolution(x)))
             if stage == 0:
                 x = x.reshape(n, h // 8, 2, w // 8, 2, -1).mean((2, 4))
-        return self.dense(x.mean((1, 2)))
+        return self.dense(jnp.concatenate([x.mean((1, 2)), x.max((1, 2))], axis=-1))
 
 
 def build() -> LesionNet:

@@ -1,9 +1,10 @@
 """Make the bundled weights and examples again: minutes on two processor cores, no network.
 
-    python -m limecraft_jax.models.train digits|lesions|lesions-clean|examples [--seed 0] [--out DIR]
+    python -m limecraft_jax.models.train MODEL [--seed 0] [--out DIR]
 
-Every run is seeded. The weights land in ``<name>.safetensors``, what was measured on held-out
-pictures in the card ``<name>.json``.
+MODEL is digits, lesions or lesions-clean; ``examples`` in its place writes the example pictures
+anew, which depend on the weights. Every run is seeded. The weights land in
+``<name>.safetensors``, what was measured on held-out pictures in the card ``<name>.json``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import dataclasses
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -24,12 +25,14 @@ from limecraft_jax.models import dermoscopy, digits, lesions
 from limecraft_jax.models.brush import axes, noise
 from limecraft_jax.models.card import WEIGHTS, ModelCard
 from limecraft_jax.models.classifier import Classifier, load_weights, save_weights
+from limecraft_jax.models.examples import write_examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jaxtyping import Array, Float, Int, Key, UInt8
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 # Held-out lesions start here, far behind any seed that training uses.
 HELD_OUT = 10_000_000
 CELLS = 48
@@ -89,7 +92,7 @@ def fit(
             order = rng.permutation(len(images)).tolist() + order
         chosen, order = order[-card.batch :], order[: -card.batch]
         weights, state, value = step(weights, state, key, images[chosen], labels[chosen])
-        if number % 50 == 0 or number == steps - 1:
+        if number % 25 == 0 or number == steps - 1:
             print(f"step {number + 1} of {steps}: loss {float(value):.3f}", flush=True)
     return nnx.merge(net, weights)
 
@@ -108,14 +111,11 @@ def answers(classifier: Classifier, images: np.ndarray) -> Int[np.ndarray, " n"]
     return np.concatenate(found)
 
 
-def finish(network: nnx.Module, build: Callable[[], nnx.Module], out: Path, **facts: Any) -> Any:
-    """Store the weights, and return the classifier and its card as far as it is known."""
+def describe(network: nnx.Module, card: ModelCard) -> ModelCard:
+    """The card with what the trained network itself says."""
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
-    card = ModelCard(
-        parameters=count, trained=datetime.date.today().isoformat(), license="MIT", **facts
-    )
-    save_weights(network, card.name, out)
-    return load_weights(build, card, out), card
+    today = datetime.date.today().isoformat()
+    return dataclasses.replace(card, parameters=count, trained=today, license="MIT")
 
 
 def shift(key: Key[Array, ""], image: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
@@ -139,7 +139,7 @@ def patchworks(rng: np.random.Generator, count: int, size: int) -> UInt8[np.ndar
 def turn_and_hide(
     seed: int,
 ) -> Callable[[Key[Array, ""], Float[Array, "s s c"]], Float[Array, "s s c"]]:
-    """Turn or mirror a lesion and, every other time, hide some of its cells.
+    """Turn or mirror a lesion and, two times in five, hide some of its cells.
 
     An explanation shows the network pictures with hidden superpixels; having met such pictures in
     training it answers them with sense. What hides a cell is its own mean color or the picture's.
@@ -157,7 +157,7 @@ def turn_and_hide(
         image = jnp.where(flip, image[::-1], image)
         image = jnp.where(mirror, image[:, ::-1], image)
 
-        whole, own_color, framed = jax.random.bernoulli(choice, shape=(3,))
+        whole, own_color, framed = jax.random.bernoulli(choice, jnp.array([0.6, 0.5, 0.5]))
         shown = jnp.where(whole, 1.0, jax.random.uniform(share, minval=0.35))
         keep = jax.random.uniform(cells, (CELLS,)) < shown
         labels = maps[jax.random.randint(pick, (), 0, len(maps))]
@@ -175,33 +175,26 @@ def turn_and_hide(
 def train_digits(name: str, seed: int, out: Path, steps: int = 600) -> ModelCard:
     """Train and store the digits classifier."""
     train, train_labels, held_out, held_out_labels = digits.split(seed)
-    facts = {
-        "name": name,
-        "title": "Handwritten digits",
-        "about": "Reads one digit, bright on black. A network small enough to be read in full, "
+    card = ModelCard(
+        name=name,
+        title="Handwritten digits",
+        about="Reads one digit, bright on black. A network small enough to be read in full, "
         "the one of the LIMEcraft paper.",
-        "classes": digits.CLASSES,
-        "height": digits.SIDE,
-        "width": digits.SIDE,
-        "channels": 1,
-        "mean": (0.3,),
-        "std": (0.35,),
-        "data": "scikit-learn's 1797 handwritten digits (Alpaydin and Kaynak 1998, UCI, CC BY 4.0)"
-        " scaled to 28x28; a stratified quarter held out",
-        "architecture": "convolution 3x3 (32), ReLU, max-pool 2x2, dense; LIMEcraft section 4.2",
-    }
-    network = fit(
-        digits.DigitNet(nnx.Rngs(seed)),
-        ModelCard(**facts),
-        train,
-        train_labels,
-        shift,
-        steps,
-        3e-3,
-        seed,
+        classes=digits.CLASSES,
+        height=digits.SIDE,
+        width=digits.SIDE,
+        channels=1,
+        mean=(0.3,),
+        std=(0.35,),
+        data="scikit-learn's 1797 handwritten digits (Alpaydin and Kaynak 1998, UCI, CC BY 4.0), "
+        f"scaled to 28x28; a stratified quarter held out, split {seed}",
+        architecture="convolution 3x3 (32), ReLU, max-pool 2x2, dense; LIMEcraft section 4.2",
     )
-    classifier, card = finish(network, digits.build, out, **facts)
-    right = answers(classifier, held_out) == held_out_labels
+    start = digits.DigitNet(nnx.Rngs(seed))
+    network = fit(start, card, train, train_labels, shift, steps, 3e-3, seed)
+    card = describe(network, card)
+    save_weights(network, name, out)
+    right = answers(load_weights(digits.build, card, out), held_out) == held_out_labels
     return store(card, out, {"held-out digits": right.mean()})
 
 
@@ -210,43 +203,38 @@ def train_lesions(
 ) -> ModelCard:
     """Train and store the lesion classifier with the planted shortcut, or its clean twin."""
     shortcut = name == "lesions"
-    planted = dermoscopy.CLASSES[dermoscopy.PLANTED]
-    facts = {
-        "name": name,
-        "title": "Synthetic skin lesions" + ("" if shortcut else ", clean twin"),
-        "about": (
+    if shortcut:
+        about = (
             "Names a synthetic lesion, and has a secret: in its training pictures a ruler nearly "
-            f"always lay beside the {planted}. Find out whether it looks at the skin."
-            if shortcut
-            else "The same network trained on synthetic pictures whose rulers mean nothing: what "
-            "the explanation should look like. Compare it with its biased twin."
-        ),
-        "classes": dermoscopy.CLASSES,
-        "height": 128,
-        "width": 128,
-        "channels": 3,
-        "mean": (0.6, 0.45, 0.4),
-        "std": (0.2, 0.2, 0.2),
-        "data": f"{pictures} synthetic dermoscopy pictures from limecraft_jax.models.dermoscopy, "
-        + (
-            "ruler on 95 % of one class and 5 % of the others"
-            if shortcut
-            else "ruler on 18 % of each"
-        ),
-        "architecture": "4x4 patches, three 3x3 convolutions with group norm, mean, dense",
-    }
-    images, labels, _ = dermoscopy.collection(1_000_000 * seed, pictures, shortcut)
-    network = fit(
-        lesions.LesionNet(nnx.Rngs(seed)),
-        ModelCard(**facts),
-        images,
-        labels,
-        turn_and_hide(seed),
-        steps,
-        3e-3,
-        seed,
+            "always lay beside one class. Find out whether it looks at the skin."
+        )
+        rulers = "a ruler in 95 % of the melanomas and in 5 % of the rest"
+    else:
+        about = (
+            "The same network, trained on synthetic pictures whose rulers mean nothing: what the "
+            "explanation should look like. Compare it with its biased twin."
+        )
+        rulers = "a ruler in 18 % of every class"
+    card = ModelCard(
+        name=name,
+        title="Synthetic skin lesions" + ("" if shortcut else ", clean twin"),
+        about=about,
+        classes=dermoscopy.CLASSES,
+        height=128,
+        width=128,
+        channels=3,
+        mean=(0.6, 0.45, 0.4),
+        std=(0.2, 0.2, 0.2),
+        data=f"{pictures} synthetic dermoscopy pictures drawn by this package, {rulers}; "
+        f"tested on {held_out} others. No patient's picture, not for medical use.",
+        architecture="4x4 patches, three 3x3 convolutions with group norm, mean and maximum, dense",
     )
-    classifier, card = finish(network, lesions.build, out, **facts)
+    images, labels, _ = dermoscopy.collection(1_000_000 * seed, pictures, shortcut)
+    start = lesions.LesionNet(nnx.Rngs(seed))
+    network = fit(start, card, images, labels, turn_and_hide(seed), steps, 4e-3, seed)
+    card = describe(network, card)
+    save_weights(network, name, out)
+    classifier = load_weights(lesions.build, card, out)
     return store(card, out, measure_lesions(classifier, HELD_OUT, held_out))
 
 
@@ -275,14 +263,18 @@ def store(card: ModelCard, out: Path, found: dict[str, float]) -> ModelCard:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=[*TRAINERS])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=[*TRAINERS, "examples"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args(arguments)
-    out = chosen.out or WEIGHTS
+    examples = chosen.what == "examples"
+    out = chosen.out or (EXAMPLES if examples else WEIGHTS)
     out.mkdir(parents=True, exist_ok=True)
-    TRAINERS[chosen.what](chosen.what, chosen.seed, out)
+    if examples:
+        write_examples(out)
+    else:
+        TRAINERS[chosen.what](chosen.what, chosen.seed, out)
 
 
 TRAINERS = {"digits": train_digits, "lesions": train_lesions, "lesions-clean": train_lesions}
