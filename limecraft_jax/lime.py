@@ -68,20 +68,33 @@ class Settings:
     seed: int = 0
 
 
+def kept(z: Bool[Array, "b d"], labels: Int[Array, "h w"]) -> Bool[Array, "b h w"]:
+    """Which pixels each sample keeps, z[labels].
+
+    Looking a label up is what costs, so 32 samples share a word: bit i of ``words[j]`` says
+    whether sample i keeps superpixel j, and one look-up per pixel serves them all.
+    """
+    b, d = z.shape
+    bits = jnp.arange(32, dtype=jnp.uint32)
+    groups = jnp.pad(z, ((0, -b % 32), (0, 0))).reshape(-1, 32, d).astype(jnp.uint32)
+    words = (groups << bits[:, None]).sum(axis=1, dtype=jnp.uint32)
+    on = (words[:, None, labels] >> bits[:, None, None]) & 1
+    return on.reshape(-1, *labels.shape)[:b] == 1
+
+
 def perturb(
-    z: Bool[Array, " d"],
-    labels: Int[Array, "h w"],
+    on: Bool[Array, "h w"],
     image: Float[Array, "h w c"],
     replacement: Float[Array, "h w c"],
 ) -> Float[Array, "h w c"]:
     """One sample: the image where its superpixel is on, the replacement where it is off."""
-    return jnp.where(z[labels][..., None], image, replacement)
+    return jnp.where(on[..., None], image, replacement)
 
 
 @jax.jit
 def compose(z, labels, image, replacement) -> Float[Array, "b h w c"]:
     """A batch of samples as pictures."""
-    return jax.vmap(perturb, in_axes=(0, None, None, None))(z, labels, image, replacement)
+    return jax.vmap(perturb, in_axes=(0, None, None))(kept(z, labels), image, replacement)
 
 
 @jax.jit
@@ -208,8 +221,8 @@ def resolve(
     if not m:
         raise InputError("a fit needs answers of the model, got none: query the model first.")
     waiting = len(neighborhood.z) - m
-    kept = neighborhood.z.mean(axis=1, dtype=np.float32)
-    weights = np.asarray((kernel or Exponential())(kept)) * neighborhood.ratio
+    share = neighborhood.z.mean(axis=1, dtype=np.float32)
+    weights = np.asarray((kernel or Exponential())(share)) * neighborhood.ratio
     weights[m:] = 0
     y = np.pad(neighborhood.probs, ((0, waiting), (0, 0)))
     complete = neighborhood.complete and neighborhood.done

@@ -143,6 +143,7 @@ def fit(
     z_padded = np.pad(z, ((0, rows), (0, columns))).astype(np.float32)
     y_padded = np.pad(y, ((0, rows), (0, 0))).astype(np.float32)
     w_padded = np.pad(weights, (0, rows)).astype(np.float32)
+    ridge = jax.tree.map(np.float32, ridge)  # whatever kind of number came in, one compilation
     coef, intercept, r2, stderr = map(np.asarray, solve(ridge, z_padded, y_padded, w_padded))
     rounding = 1e-6 * np.maximum(np.abs(y).max(axis=0), 1e-30)[:, None]
     stderr = (

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from limecraft_jax import lime, replace, sample, segment
+from limecraft_jax import lime, replace, sample, segmenters
 from limecraft_jax.kernel import Exponential
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.surrogate import Ridge
@@ -103,7 +103,7 @@ def test_no_control_compiles_the_network_again():
         (image, mask, lime.Settings(inside=0, outside=30, samples=333, seed=9)),
         (image, mask, lime.Settings(inside=3, outside=30, replacement=replace.Blur())),
         (image, mask, lime.Settings(inside=3, outside=30, design=sample.Bernoulli())),
-        (image, mask, lime.Settings(inside=3, outside=30, segmenter=segment.Grid())),
+        (image, mask, lime.Settings(inside=3, outside=30, segmenter=segmenters.Grid())),
     ]:
         explanation = lime.explain(picture, model, drawn, settings)
         for width, penalty in [(0.1, 0.0), (0.5, 3.0)]:
