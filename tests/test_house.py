@@ -1,0 +1,190 @@
+"""The house keeps its plan: imports go down only, and what is slow to import comes late."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import limecraft_jax
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "limecraft_jax"
+SCREEN = [ROOT / "streamlit_app.py", *sorted((ROOT / "pages").glob("*.py"))]
+FILES = {p: ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in PACKAGE.rglob("*.py")}
+FILES |= {p: ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in SCREEN}
+
+# Which floor a module lives on; the longest prefix counts.
+FLOORS = {
+    "limecraft_jax": 0,
+    "limecraft_jax.types": 0,
+    "limecraft_jax.pytree": 0,
+    "limecraft_jax.segment": 1,
+    "limecraft_jax.segmenters": 1,
+    "limecraft_jax.superpixels": 1,
+    "limecraft_jax.sample": 1,
+    "limecraft_jax.replace": 1,
+    "limecraft_jax.kernel": 1,
+    "limecraft_jax.surrogate": 1,
+    "limecraft_jax.images": 1,
+    "limecraft_jax.masks": 1,
+    "limecraft_jax.models": 1,
+    "limecraft_jax.lime": 2,
+    "limecraft_jax.report": 3,
+    "limecraft_jax.draw": 3,
+    "limecraft_jax.cli": 3,
+    "limecraft_jax.__main__": 3,
+    "limecraft_jax.app": 4,
+    "streamlit_app": 4,
+    "pages": 4,
+}
+# Neighbors on one floor that know each other, outside models/ and app/.
+NEIGHBORS = {
+    ("segment", "segmenters"),
+    ("segment", "superpixels"),
+    ("segmenters", "superpixels"),
+    ("segmenters", "masks"),
+    ("masks", "images"),
+    ("replace", "images"),
+    ("cli", "draw"),
+    ("cli", "report"),
+    ("__main__", "cli"),
+}
+
+
+def home(module: str) -> str:
+    """The entry of FLOORS that a module belongs to; "" if it has none."""
+    parts = module.split(".")
+    names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    found = next((name for name in names if name in FLOORS), "")
+    return "" if found == "limecraft_jax" and len(parts) > 1 and parts[1] != "__init__" else found
+
+
+def imports(path: Path) -> set[str]:
+    """Modules that a file imports anywhere, also for types alone, by their full names."""
+    found = set()
+    package = FILES[path].split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {
+                name if name in FILES.values() or f"{name}.__init__" in FILES.values() else origin
+                for name in (f"{origin}.{alias.name}" for alias in node.names)
+            }
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=FILES.values())
+def test_imports_go_down_only(path):
+    here = home(FILES[path])
+    assert here, f"{FILES[path]} must have a floor: add it to the plan."
+    for name in imports(path):
+        if name.split(".")[0] not in ("limecraft_jax", "pages", "streamlit_app"):
+            continue
+        there = home(name)
+        assert there, f"{name} must have a floor: add it to the plan."
+        assert FLOORS[there] <= FLOORS[here], f"{FILES[path]} must not look up to {name}."
+        known = (here.split(".")[-1], there.split(".")[-1]) in NEIGHBORS
+        same_room = here == there or FLOORS[here] == 4 or FLOORS[there] == 0
+        if FLOORS[there] == FLOORS[here] and not same_room:
+            assert known, f"{FILES[path]} and {name} are on one floor: list them as neighbors."
+
+
+def test_every_listed_neighbor_is_needed():
+    used = {
+        (home(FILES[path]).split(".")[-1], home(name).split(".")[-1])
+        for path in FILES
+        for name in imports(path)
+        if home(name)
+    }
+    assert used >= NEIGHBORS
+
+
+@pytest.mark.parametrize("path", FILES, ids=FILES.values())
+def test_only_the_screen_knows_streamlit_and_altair(path):
+    names = {name.split(".")[0] for name in imports(path)}
+    if FLOORS[home(FILES[path])] < 4:
+        assert not names & {"streamlit", "altair", "streamlit_drawable_canvas", "matplotlib"}
+    if not FILES[path].startswith("limecraft_jax.app."):
+        assert "altair" not in names
+
+
+def test_every_cache_is_in_one_file():
+    for path in FILES:
+        uses = [
+            node.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute) and node.attr.startswith("cache_")
+        ]
+        assert bool(uses) == (path == PACKAGE / "app" / "cache.py"), (path, uses)
+
+
+@pytest.mark.parametrize("path", FILES, ids=FILES.values())
+def test_modules_are_short(path):
+    assert len(path.read_text().splitlines()) <= 350
+
+
+def loaded_after(code: str) -> set[str]:
+    """Packages that are loaded in a fresh Python after running some code."""
+    tell = "\nimport sys, json; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + tell], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_the_package_is_light():
+    heavy = {"streamlit", "altair", "matplotlib", "jax", "flax", "skimage", "sklearn", "scipy"}
+    assert not loaded_after("import limecraft_jax") & heavy
+
+
+def test_importing_the_core_brings_no_screen():
+    code = "from limecraft_jax import cli, draw, lime, report"
+    loaded = loaded_after(code)
+    assert "jax" in loaded
+    assert not loaded & {"streamlit", "altair", "matplotlib", "pandas", "sklearn"}
+
+
+def test_the_page_is_drawn_before_anything_heavy_is_loaded():
+    code = """
+import json, sys
+from streamlit.testing.v1 import AppTest
+from limecraft_jax.app import choose
+seen = []
+choose.say = lambda subject: seen.append(sorted({m.split('.')[0] for m in sys.modules}))
+page = AppTest.from_file("streamlit_app.py", default_timeout=60).run()
+assert not page.exception
+print(json.dumps(seen[0]))
+sys.exit()
+"""
+    loaded = loaded_after(code)
+    assert {"streamlit", "streamlit_drawable_canvas"} <= loaded
+    assert not loaded & {"jax", "flax", "altair", "sklearn", "matplotlib", "optax"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=FILES.values())
+def test_everything_public_has_a_docstring(path):
+    def check(node, name):
+        assert ast.get_docstring(node), f"{name} must have a docstring."
+        protocol = "Protocol" in map(ast.unparse, getattr(node, "bases", []))
+        for child in [] if protocol else node.body:
+            kind = isinstance(child, ast.ClassDef | ast.FunctionDef)
+            if kind and not child.name.startswith("_") and not isinstance(node, ast.FunctionDef):
+                check(child, f"{name}.{child.name}")
+
+    check(ast.parse(path.read_text()), FILES[path])
+
+
+def test_public_names_lead_somewhere():
+    for name in limecraft_jax.__all__:
+        assert getattr(limecraft_jax, name)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        limecraft_jax.nonsense  # noqa: B018
+    assert set(dir(limecraft_jax)) == set(limecraft_jax.__all__)
