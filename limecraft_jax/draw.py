@@ -105,6 +105,30 @@ def superpixels(
     return picture
 
 
+def regions(
+    image: Float[np.ndarray, "h w c"],
+    mask: Int[np.ndarray, "h w"],
+    colors: dict[int, tuple[int, int, int]],
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture with the regions of a mask tinted and outlined in their colors.
+
+    Parameters
+    ----------
+    image, mask
+        A picture and the regions on it, 0 outside.
+    colors
+        Color of each region by its value, 0..255; gray where not given.
+    """
+    picture = enlarge(image)
+    labels = repeat(mask, scale(image.shape))
+    for value in np.unique(mask[mask > 0]):
+        color = colors.get(int(value), (128, 128, 128))
+        own = labels == value
+        blend(picture, own, color, 0.25)
+        blend(picture, edges(own.astype(np.int8), 3), color, 1.0)
+    return picture
+
+
 def _near(mask, reach):
     from scipy.ndimage import maximum_filter
 

@@ -51,10 +51,14 @@ def rows(explanation: Explanation, target: int) -> list[dict[str, Any]]:
     ]
 
 
-def table(explanation: Explanation, target: int) -> str:
-    """The rows of one class as CSV."""
+def table(
+    explanation: Explanation, settings: Any, model: str, classes: Sequence[str], target: int
+) -> str:
+    """The rows of one class as CSV, after comment lines (#) with every setting."""
     lines = rows(explanation, target)
     text = io.StringIO()
+    text.write(f"# limecraft_jax {__version__}, model {model}, class {classes[target]}\n")
+    text.write(f"# {settings!r}\n")
     writer = csv.DictWriter(text, lines[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)

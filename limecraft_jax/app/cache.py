@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,14 @@ def picture(key: str, _source: bytes | str, _card: ModelCard) -> Shown:
     return Shown(digest(pixels), pixels, images.to_jpeg(enlarge(pixels)), notes)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def backdrop(key: str, _image: np.ndarray, _mask: np.ndarray, _colors: dict) -> bytes:
+    """A picture with the regions of an uploaded mask, to draw upon (JPEG)."""
+    from limecraft_jax.draw import regions
+
+    return images.to_jpeg(regions(_image, _mask, _colors))
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
 def superpixels(key: str, _image: np.ndarray, _mask: np.ndarray, _choice: tuple) -> Segmentation:
     """The superpixels of a picture; ``_choice`` is (inside, outside, segmenter)."""
@@ -111,6 +120,14 @@ def prediction(name: str, key: str, _image: np.ndarray) -> np.ndarray:
     from limecraft_jax import lime
 
     return lime.predict(model(name), _image)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def file(key: str, _data: bytes, suffix: str) -> str:
+    """An uploaded file put where a path can name it, for as long as the server lives."""
+    path = Path(tempfile.mkdtemp(prefix="limecraft-")) / f"{key}{suffix}"
+    path.write_bytes(_data)
+    return str(path)
 
 
 @st.cache_resource

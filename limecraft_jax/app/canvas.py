@@ -89,9 +89,14 @@ def draw(session: Session, subject: choose.Subject, tool: dict) -> strokes.Drawi
     sketch = session.sketch(subject.shown.key)
     h, w = subject.shown.pixels.shape[:2]
     size = (WIDTH, round(WIDTH * h / w))
+    backdrop = subject.shown.jpeg
+    if sketch.base is not None:
+        colors = {r: rgb(color) for r, color in strokes.COLORS.items()}
+        key = cache.digest(subject.shown.key, sketch.base)
+        backdrop = cache.backdrop(key, subject.shown.pixels, sketch.base, colors)
     result = st_canvas(
         **tool,
-        background_image=subject.shown.jpeg,
+        background_image=backdrop,
         width=size[0],
         height=size[1],
         initial_drawing=sketch.seed,

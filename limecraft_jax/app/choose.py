@@ -13,6 +13,7 @@ from limecraft_jax.app.session import Session, one_sentence
 from limecraft_jax.models.card import ModelCard
 
 UPLOAD_MB = 20
+PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ def choose(session: Session) -> Subject:
     about(card)
     upload = st.file_uploader(
         "Or use a picture of your own",
-        type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
+        type=PICTURES,
         max_upload_size=UPLOAD_MB,
         key="upload",
         help="Any common picture file. It stays in the memory of this program and is forgotten "

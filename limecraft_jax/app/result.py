@@ -226,7 +226,12 @@ def _downloads(job, explanation, target, name, picture, width, penalty) -> None:
             "application/json",
             lambda: report.dumps(report.record(explanation, settings, job.model, job.classes)),
         ),
-        ("Table (CSV)", f"{word}.csv", "text/csv", lambda: report.table(explanation, target)),
+        (
+            "Table (CSV)",
+            f"{word}.csv",
+            "text/csv",
+            lambda: report.table(explanation, settings, job.model, job.classes, target),
+        ),
     ]
     for column, (label, file, mime, data) in zip(st.columns(4), files, strict=True):
         column.download_button(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 from limecraft_jax import replace, sample
 from limecraft_jax.app import cache
 from limecraft_jax.app.canvas import Cut
-from limecraft_jax.app.choose import Subject
+from limecraft_jax.app.choose import PICTURES, Subject
 from limecraft_jax.app.session import Job, Session, one_sentence
 from limecraft_jax.segmenters import SEGMENTERS
 
@@ -50,7 +51,7 @@ def choices() -> dict:
         with right:
             hide = st.selectbox(
                 "What stands in for a hidden superpixel",
-                [name for name in replace.REPLACEMENTS if name != "picture"],
+                list(replace.REPLACEMENTS),
                 format_func=lambda name: replace.REPLACEMENTS[name].label,
                 key="replacement",
                 help="If the stand-in looks like what it hides, hiding it changes nothing and the "
@@ -64,6 +65,12 @@ def choices() -> dict:
                 replacement = replace.Blur(
                     st.slider("Blur, share of the picture's side", 0.01, 0.2, 0.05, key="sigma")
                 )
+            elif hide == "picture":
+                other = st.file_uploader("The other picture", type=PICTURES, key="other")
+                path = other and cache.file(
+                    cache.digest(other.getvalue()), other.getvalue(), Path(other.name).suffix
+                )
+                replacement = replace.Picture(path or "")
             else:
                 replacement = replace.REPLACEMENTS[hide]()
             st.selectbox(
