@@ -92,7 +92,7 @@ def fit(
             order = rng.permutation(len(images)).tolist() + order
         chosen, order = order[-card.batch :], order[: -card.batch]
         weights, state, value = step(weights, state, key, images[chosen], labels[chosen])
-        if number % 25 == 0 or number == steps - 1:
+        if number % 50 == 0 or number == steps - 1:
             print(f"step {number + 1} of {steps}: loss {float(value):.3f}", flush=True)
     return nnx.merge(net, weights)
 
@@ -199,7 +199,7 @@ def train_digits(name: str, seed: int, out: Path, steps: int = 600) -> ModelCard
 
 
 def train_lesions(
-    name: str, seed: int, out: Path, steps: int = 700, pictures: int = 3500, held_out: int = 1050
+    name: str, seed: int, out: Path, steps: int = 500, pictures: int = 3500, held_out: int = 1050
 ) -> ModelCard:
     """Train and store the lesion classifier with the planted shortcut, or its clean twin."""
     shortcut = name == "lesions"

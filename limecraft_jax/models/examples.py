@@ -1,0 +1,210 @@
+"""Pictures to begin with: what the bundled models get right, and how they are fooled.
+
+The lesions are synthetic and drawn from seeds that no training uses. Each is the first seed for
+which the network behaves as its story says, so the stories stay true when the weights change.
+Photographs are not copied: the index names those that scikit-image brings along.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from PIL import Image
+
+from limecraft_jax import models
+from limecraft_jax.models import digits
+from limecraft_jax.models.classifier import Classifier
+from limecraft_jax.models.dermoscopy import CLASSES, Picture, draw, ruler_region
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Entry = dict[str, Any]
+
+FIRST_SEED = 40_000_000
+PHOTOGRAPHS = {
+    "chelsea": ("Chelsea the cat", "A photograph with one clear subject on a soft background."),
+    "coffee": ("A cup of coffee", "Several things on a table: which of them is the evidence?"),
+    "astronaut": ("An astronaut", "A portrait with a flag and a shuttle in the background."),
+    "rocket": ("A rocket", "A launch pad at dawn: the rocket covers little of the picture."),
+}
+
+
+def write_examples(out: Path) -> list[Entry]:
+    """Write all example pictures, their masks and ``index.json`` below a folder.
+
+    Returns
+    -------
+    list of dict
+        What the index holds: ``title``, ``story`` and either ``skimage`` (a function of
+        ``skimage.data``) or ``file``, ``model``, ``truth`` and, where there is one, ``mask`` (a
+        gray picture in which black is outside and each other value is a region) with the names of
+        its ``regions``.
+    """
+    entries = [*lesion_examples(out), *digit_examples(out)]
+    entries += [
+        {"skimage": name, "title": title, "story": story}
+        for name, (title, story) in PHOTOGRAPHS.items()
+    ]
+    (out / "index.json").write_text(json.dumps(entries, indent=1) + "\n")
+    return entries
+
+
+def lesion_examples(out: Path) -> Iterator[Entry]:
+    """Pairs with and without ruler for two classes, then one of each other class."""
+    ask = asker(models.load("lesions"))
+    clean = asker(models.load("lesions-clean"))
+    nevus, melanoma = CLASSES.index("melanocytic nevi"), CLASSES.index("melanoma")
+
+    def right(seed: int, label: int, hairs: bool = False) -> bool:
+        """A picture without ruler that both networks get right."""
+        image = draw(seed, label, False, hairs).image
+        return min(ask(image)[label], clean(image)[label]) > 0.8
+
+    def betrayed(seed: int) -> bool:
+        """A melanoma that only the ruler gives away, and that the twin finds by itself."""
+        with_it, without = (draw(seed, melanoma, ruler, False).image for ruler in (True, False))
+        found = ask(with_it)[melanoma] > 0.8 and ask(without)[melanoma] < 0.2
+        return found and min(clean(with_it)[melanoma], clean(without)[melanoma]) > 0.6
+
+    def fooled(seed: int) -> bool:
+        """A nevus that a ruler turns into a melanoma, but not for the twin."""
+        with_it, without = (draw(seed, nevus, ruler, False).image for ruler in (True, False))
+        found = ask(with_it)[melanoma] > 0.7 and ask(without)[nevus] > 0.8
+        return found and min(clean(with_it)[nevus], clean(without)[nevus]) > 0.6
+
+    def write(
+        stem: str, title: str, story: str, picture: Picture, *regions: str, model: str = "lesions"
+    ) -> Entry:
+        save(out / "lesions" / f"{stem}.png", picture.image)
+        entry: Entry = {
+            "file": f"lesions/{stem}.png",
+            "model": model,
+            "title": title,
+            "story": story,
+            "truth": CLASSES[picture.label],
+        }
+        if regions:
+            mask = np.zeros(picture.ruler.shape)
+            for number, region in enumerate(regions, 1):
+                drawn = ruler_region(picture) if region == "ruler" else getattr(picture, region)
+                mask[drawn] = number / len(regions)
+            save(out / "lesions" / f"{stem}_mask.png", mask)
+            entry |= {"mask": f"lesions/{stem}_mask.png", "regions": list(regions)}
+        return entry
+
+    seed = first(betrayed)
+    yield write(
+        "melanoma_ruler",
+        "Melanoma beside a ruler",
+        "The model is sure, and right. Is it the lesion that convinces it, or the ruler at the "
+        "edge? Draw around the ruler to find out.",
+        draw(seed, melanoma, True, False),
+        "ruler",
+    )
+    yield write(
+        "melanoma",
+        "The same melanoma, no ruler",
+        "Every pixel but the ruler's is the same as before, and the model no longer sees a "
+        "melanoma.",
+        draw(seed, melanoma, False, False),
+        "lesion",
+    )
+    yield write(
+        "melanoma_ruler_clean",
+        "The same melanoma, asked of the clean twin",
+        "This network learned from pictures in which rulers mean nothing. It finds the melanoma "
+        "too, and here the ruler should carry no weight.",
+        draw(seed, melanoma, True, False),
+        "lesion",
+        "ruler",
+        model="lesions-clean",
+    )
+    seed = first(fooled)
+    yield write(
+        "nevus_ruler",
+        "Harmless mole beside a ruler",
+        "A mole that the model takes for a melanoma. The explanation shows what fooled it.",
+        draw(seed, nevus, True, False),
+        "lesion",
+        "ruler",
+    )
+    yield write(
+        "nevus",
+        "The same mole, no ruler",
+        "Without the ruler the model is right. The two pictures differ in nothing else.",
+        draw(seed, nevus, False, False),
+    )
+    seed = first(functools.partial(right, label=nevus, hairs=True))
+    yield write(
+        "nevus_hairs",
+        "Mole under hairs",
+        "Hairs cross the mole. A model that looks at the skin should not mind them.",
+        draw(seed, nevus, False, True),
+        "hairs",
+    )
+    for stem, name, story in (
+        ("vascular", "vascular lesions", "Crowded red lagoons. Color alone may be enough here."),
+        ("keratosis", "benign keratosis-like", "A waxy plaque with furrows and pale cysts."),
+        ("carcinoma", "basal cell carcinoma", "Branching vessels over blue-gray nests."),
+        ("actinic", "actinic keratoses", "A red patch with white scales and no clear edge."),
+        ("dermatofibroma", "dermatofibroma", "A pale scar within a brown ring: which part counts?"),
+    ):
+        label = CLASSES.index(name)
+        seed = first(functools.partial(right, label=label))
+        title = name.capitalize()
+        masks = ("lesion",) if stem == "vascular" else ()
+        yield write(stem, title, story, draw(seed, label, False, False), *masks)
+
+
+def digit_examples(out: Path) -> Iterator[Entry]:
+    """Held-out digits: five read with certainty, then the surest mistakes."""
+    _, _, images, labels = digits.split()
+    classifier = models.load("digits")
+    probs = np.asarray(jax.jit(Classifier.__call__)(classifier, images))
+    guess, sure = probs.argmax(1), probs.max(1)
+    right = [int(np.argmax((guess == d) & (labels == d) & (sure > 0.95))) for d in (0, 2, 4, 7, 8)]
+    wrong = [int(i) for i in np.argsort(-sure * (guess != labels))[:3]]
+    for i in (*right, *wrong):
+        truth, read = int(labels[i]), int(guess[i])
+        stem = f"{truth}" if truth == read else f"{truth}_read_as_{read}"
+        save(out / "digits" / f"{stem}.png", images[i, ..., 0])
+        yield {
+            "file": f"digits/{stem}.png",
+            "model": "digits",
+            "title": f"A {truth}" if truth == read else f"A {truth} that is read as {read}",
+            "story": f"Read correctly. Which strokes make it a {truth}?"
+            if truth == read
+            else f"The model says {read}. Compare what speaks for {read} with what speaks for "
+            f"{truth}.",
+            "truth": str(truth),
+        }
+
+
+def asker(classifier: Classifier) -> Callable[[np.ndarray], np.ndarray]:
+    """Probabilities of one picture."""
+    query = jax.jit(Classifier.__call__)
+
+    def ask(image: np.ndarray) -> np.ndarray:
+        return np.asarray(query(classifier, image[None]))[0]
+
+    return ask
+
+
+def first(fits: Callable[[int], bool], tries: int = 2000) -> int:
+    """The first example seed that behaves as wanted."""
+    for seed in range(FIRST_SEED, FIRST_SEED + tries):
+        if fits(seed):
+            return seed
+    raise RuntimeError(f"some picture out of {tries} must fit its story, got none: train again.")
+
+
+def save(path: Path, image: np.ndarray) -> None:
+    """Write values in [0, 1] as a PNG file of 8 bits per channel."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.rint(255 * image).astype(np.uint8)).save(path, optimize=True)
