@@ -94,22 +94,25 @@ def pick(what: str, name: str, registry: dict[str, type]) -> Any:
 
     `picture:FILE` and `labels:FILE` take the file, `kernel-sizes:0.1` the width.
     """
+    given = name
     name, _, argument = name.partition(":")
     if name not in registry:
         raise unknown(what, name, registry)
     try:
-        if not argument:
-            return registry[name]()
-        try:
-            return registry[name](float(argument))
-        except ValueError as error:
-            if isinstance(error, InputError):
-                raise
-            return registry[name](argument)
+        return registry[name](_value(argument)) if argument else registry[name]()
     except TypeError:
         raise InputError(
-            f"{what} {name!r} must have a file or a number behind a colon, as in {name}:FILE."
+            f"{what} must be a name, or a name and what it takes behind a colon, got {given!r}."
         ) from None
+
+
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def find_model(name: str) -> Any:
@@ -122,7 +125,7 @@ def find_model(name: str) -> Any:
         found = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"model must be a bundled name or module:attribute, got {name!r}: {error}."
         ) from None

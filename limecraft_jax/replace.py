@@ -107,6 +107,10 @@ class Noise:
     seed: int = 0
     label: ClassVar[str] = "noise"
 
+    def __post_init__(self):
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError(f"seed must be an integer >= 0, got {self.seed}.")
+
     def __call__(self, image, segmentation):
         """The noise picture."""
         return np.random.default_rng(self.seed).random(image.shape, np.float32)
@@ -128,8 +132,8 @@ class Inpaint:
     label: ClassVar[str] = "filled in from around (inpainting)"
 
     def __post_init__(self):
-        if self.margin < 2:
-            raise InputError(f"margin must be >= 2 pixels, got {self.margin}.")
+        if not isinstance(self.margin, int) or self.margin < 2:
+            raise InputError(f"margin must be a whole number >= 2, got {self.margin}.")
 
     def __call__(self, image, segmentation):
         """The picture in which every superpixel is what its surroundings suggest."""

@@ -18,7 +18,6 @@ import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
-from scipy.linalg import hadamard
 from scipy.special import gammaln, logsumexp
 
 from limecraft_jax.types import InputError
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 EXHAUSTIVE_LIMIT = 16
+MOST_SAMPLES = 1_000_000  # a guard against a slip of the pen; z alone is then a gigabyte
 
 
 class Design(Protocol):
@@ -117,9 +117,9 @@ class Balanced(_LimeSizes):
         order = 1 << int(np.ceil(np.log2(max(d + 1, rows, 2))))
         columns = 1 + rng.permutation(order - 1)[:d]
         picked = rng.permutation(order)[:rows]
-        matrix = (hadamard(order, dtype=np.int8)[np.ix_(picked, columns)] > 0) ^ (
-            rng.integers(0, 2, d, dtype=np.int8).astype(bool)
-        )
+        flipped = rng.integers(0, 2, d, dtype=np.int8).astype(bool)
+        # Entry (i, j) of Sylvester's matrix is -1 to the number of ones in i & j.
+        matrix = (np.bitwise_count(picked[:, None] & columns) % 2 == 0) ^ flipped
         if self.complements:
             return pairs_after_ends(matrix, n)
         matrix[0] = True
@@ -245,6 +245,8 @@ def settle(design: Design, n: int, d: int) -> Design:
     d
         Number of superpixels.
     """
+    if n > MOST_SAMPLES:
+        raise InputError(f"samples must be at most {MOST_SAMPLES}, got {n}: ask for fewer.")
     if design.complete:
         return design
     if d <= EXHAUSTIVE_LIMIT and 2**d <= n:

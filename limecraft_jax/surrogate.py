@@ -47,8 +47,8 @@ class Ridge:
     penalty: float = 1.0
 
     def __post_init__(self):
-        if not self.penalty >= 0:
-            raise InputError(f"penalty must be >= 0, got {self.penalty}.")
+        if not 0 <= self.penalty < float("inf"):
+            raise InputError(f"penalty must be >= 0 and finite, got {self.penalty}.")
 
     def __call__(
         self, gram: Float[Array, "d d"], moment: Float[Array, "d k"]

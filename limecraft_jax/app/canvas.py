@@ -63,6 +63,7 @@ def tools() -> dict:
         required=True,
         format_func=lambda tool: TOOLS[tool][0],
         key="tool",
+        persist_state="session",
         label_visibility="collapsed",
         width="stretch",
     )
@@ -76,11 +77,14 @@ def tools() -> dict:
                 list(strokes.COLORS),
                 format_func=lambda r: f"Draws region {r} ({COLOR_NAMES[r - 1]})",
                 key="region",
+                persist_state="session",
                 label_visibility="collapsed",
                 help="Each region is cut into superpixels by itself.",
             )
         if tool in strokes.INKS:
-            width = st.slider("Width of the stroke", 4, 80, strokes.BRUSH, key="width")
+            width = st.slider(
+                "Width of the stroke", 4, 80, strokes.BRUSH, key="width", persist_state="session"
+            )
     return strokes.encode(tool, region, float(width))
 
 
@@ -162,6 +166,7 @@ def superpixels(session: Session, subject: choose.Subject, drawing: strokes.Draw
         200,
         min(100, h * w // 160 * 10),
         key=f"total-{subject.card.name}",
+        persist_state="session",
         help="How finely the picture is cut. LIMEcraft suggests 100. The suggestion for each "
         "region follows: the same size of superpixel inside and outside.",
     )

@@ -37,6 +37,7 @@ def choose(session: Session) -> Subject:
             list(models.MODELS),
             format_func=lambda name: models.card(name).title,
             key="model",
+            persist_state="session",
             help="The program whose answer you want to understand. All of these run right here, "
             "nothing is sent anywhere.",
         )
@@ -49,24 +50,27 @@ def choose(session: Session) -> Subject:
             "Picture",
             fitting + others,
             format_func=lambda e: e["title"],
-            key=f"example-{card.name}",
+            key=f"example-{family}",
+            persist_state="session",
+            on_change=session.drop_upload,
             help="Pictures that this classifier knows how to look at come first.",
         )
     about(card)
-    upload = st.file_uploader(
+    st.file_uploader(
         "Or use a picture of your own",
         type=PICTURES,
         max_upload_size=UPLOAD_MB,
         key="upload",
+        on_change=session.take_upload,
         help="Any common picture file. It stays in the memory of this program and is forgotten "
         "when you close the page.",
     )
-    if upload is not None:
+    if session.upload:
+        name, data = session.upload
         with one_sentence():
-            data = upload.getvalue()
             shown = cache.picture(cache.digest(data, card), data, card)
-            look.notes(shown.notes)
-            return Subject(card, shown, upload.name)
+            look.notes((f"You are looking at your picture {name}.", *shown.notes))
+            return Subject(card, shown, name)
         st.caption("Going on with the example chosen above.")
     source = example.get("skimage") and f"skimage:{example['skimage']}"
     source = source or str(cache.EXAMPLES / example["file"])

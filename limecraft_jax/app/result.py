@@ -44,6 +44,7 @@ def show(job: Job) -> None:
             most,
             min(most, 20),
             key=f"shown-{d}",
+            persist_state="session",
             help="Colors only the superpixels with the largest effects.",
         )
     )
@@ -54,6 +55,7 @@ def show(job: Job) -> None:
             WIDTHS,
             0.25,
             key="kernel",
+            persist_state="session",
             help="How near to the picture a variant must be to count: small looks only at variants "
             "with little hidden, large at all alike. lime uses 0.25. If the answer changes much "
             "with the width, do not lean on it.",
@@ -63,15 +65,19 @@ def show(job: Job) -> None:
             PENALTIES,
             1.0,
             key="penalty",
+            persist_state="session",
             help="Pulls all effects towards 0. lime uses 1.",
         )
-        opacity = left.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity")
+        opacity = left.slider(
+            "Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity", persist_state="session"
+        )
         palette = draw.PALETTES[
             right.selectbox(
                 "Colors",
                 list(draw.PALETTES),
                 format_func=lambda name: draw.PALETTES[name].label,
                 key="palette",
+                persist_state="session",
             )
         ]
         rule = left.selectbox(
@@ -79,9 +85,10 @@ def show(job: Job) -> None:
             list(SHARE_RULES),
             format_func=SHARE_RULES.__getitem__,
             key="rule",
+            persist_state="session",
             help="When does a part of the picture count as neither for nor against?",
         )
-        lines = right.toggle("Show boundaries", True, key="lines")
+        lines = right.toggle("Show boundaries", True, key="lines", persist_state="session")
     with one_sentence():
         explanation = lime.resolve(job.neighborhood, Exponential(width), Ridge(penalty))
         name = job.classes[target]

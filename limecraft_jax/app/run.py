@@ -34,6 +34,7 @@ def choices() -> dict:
                 [64, 128, 256, 512, 1000, 2000, 4000, 8000],
                 1000,
                 key="samples",
+                persist_state="session",
                 help="How many variants of the picture, with superpixels hidden at random, the "
                 "classifier is asked about. More take longer and narrow the intervals.",
             )
@@ -42,11 +43,18 @@ def choices() -> dict:
                 [name for name in sample.DESIGNS if name != "exhaustive"],
                 format_func=lambda name: sample.DESIGNS[name].label,
                 key="design",
+                persist_state="session",
                 help="Balanced: every two superpixels are hidden together, apart or not at all "
                 "equally often. With few superpixels all combinations are tried anyway.",
             )
             seed = st.number_input(
-                "Seed", 0, 2**31, 0, key="seed", help="The same seed gives the same numbers again."
+                "Seed",
+                0,
+                2**31,
+                0,
+                key="seed",
+                persist_state="session",
+                help="The same seed gives the same numbers again.",
             )
         with right:
             hide = st.selectbox(
@@ -54,16 +62,24 @@ def choices() -> dict:
                 list(replace.REPLACEMENTS),
                 format_func=lambda name: replace.REPLACEMENTS[name].label,
                 key="replacement",
+                persist_state="session",
                 help="If the stand-in looks like what it hides, hiding it changes nothing and the "
                 "superpixel seems unimportant. Try another one to see.",
             )
             if hide == "color":
-                color = st.color_picker("Color", "#808080", key="color")
+                color = st.color_picker("Color", "#808080", key="color", persist_state="session")
                 parts = [round(int(color[i : i + 2], 16) / 255, 4) for i in (1, 3, 5)]
                 replacement: replace.Replacement = replace.Color(*parts)
             elif hide == "blur":
                 replacement = replace.Blur(
-                    st.slider("Blur, share of the picture's side", 0.01, 0.2, 0.05, key="sigma")
+                    st.slider(
+                        "Blur, share of the picture's side",
+                        0.01,
+                        0.2,
+                        0.05,
+                        key="sigma",
+                        persist_state="session",
+                    )
                 )
             elif hide == "picture":
                 other = st.file_uploader("The other picture", type=PICTURES, key="other")
@@ -78,6 +94,7 @@ def choices() -> dict:
                 [name for name in SEGMENTERS if name != "labels"],
                 format_func=lambda name: SEGMENTERS[name].label,
                 key="segmenter",
+                persist_state="session",
                 help="The method that makes superpixels.",
             )
     return {

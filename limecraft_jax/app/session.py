@@ -61,8 +61,17 @@ class Session:
 
     page: str = ""
     sketches: dict[str, Sketch] = field(default_factory=dict)
-    upload: bytes | None = None
+    upload: tuple[str, bytes] | None = None  # name and contents
     job: Job | None = None
+
+    def take_upload(self) -> None:
+        """Keep what was put into the page's file box, also when that box is gone."""
+        given = st.session_state.get("upload")
+        self.upload = (given.name, given.getvalue()) if given else None
+
+    def drop_upload(self) -> None:
+        """Go back to the examples."""
+        self.upload = None
 
     def sketch(self, picture: str) -> Sketch:
         """The drawing on a picture, kept while others are looked at."""

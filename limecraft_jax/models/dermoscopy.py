@@ -14,6 +14,7 @@ collections (Winkler et al. 2019; Narla et al. 2018). This is the planted shortc
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,11 +76,32 @@ def draw(seed: int, label: int, ruler: bool, hairs: bool, size: int = 128) -> Pi
     """
     if not 0 <= label < len(CLASSES):
         raise InputError(f"label must be in 0..{len(CLASSES) - 1}, got {label}: use a class index.")
-    streams = [np.random.default_rng((seed, ingredient)) for ingredient in range(6)]
-    skin_rng, lesion_rng, hair_rng, ruler_rng, light_rng, noise_rng = streams
+    image, lesion, tufts = scene(seed, label, hairs, size)
+    ruler_rng, noise_rng = stream(seed, "ruler"), stream(seed, "noise")
+    ticks = ruler_marks(ruler_rng, size) if ruler else np.zeros((size, size))
+    ink = ruler_rng.uniform(0.85, 0.97) * ticks[..., None]
+    image = (1 - ink) * image + ink * np.array([0.07, 0.08, 0.12])
+    image += noise_rng.uniform(0.006, 0.016) * noise_rng.standard_normal(image.shape)
+    image = np.rint(255 * np.clip(image, 0, 1)).astype(np.float32) / np.float32(255)
+    return Picture(image, lesion.copy(), ticks > 0, tufts.copy(), label)
 
-    melanin, blood = skin(skin_rng, size)
-    layers = RECIPES[CLASSES[label]](lesion_rng, size)
+
+def stream(seed: int, ingredient: str) -> np.random.Generator:
+    """The random numbers of one ingredient of one picture."""
+    number = ("skin", "lesion", "hairs", "ruler", "light", "noise").index(ingredient)
+    return np.random.default_rng((seed, number))
+
+
+@functools.lru_cache(maxsize=1)
+def scene(
+    seed: int, label: int, hairs: bool, size: int
+) -> tuple[Float[np.ndarray, "s s 3"], Bool[np.ndarray, "s s"], Bool[np.ndarray, "s s"]]:
+    """The lit skin without ruler and noise, and where lesion and hairs lie.
+
+    The last one is kept: a picture is often drawn with its ruler and without.
+    """
+    melanin, blood = skin(stream(seed, "skin"), size)
+    layers = RECIPES[CLASSES[label]](stream(seed, "lesion"), size)
     loss = np.multiply.outer(melanin + layers.melanin, MELANIN)
     loss += np.multiply.outer(blood + layers.blood, BLOOD)
     loss += np.multiply.outer(np.zeros((size, size)) + layers.veil, VEIL)
@@ -87,18 +109,11 @@ def draw(seed: int, label: int, ruler: bool, hairs: bool, size: int = 128) -> Pi
     pale = (np.zeros((size, size)) + layers.pale)[..., None]
     image = (1 - pale) * image + pale * PALE * (0.45 + 0.55 * image.mean((0, 1)) / 0.8)
 
-    tufts = hair(hair_rng, size) if hairs else np.zeros((size, size))
-    tint = hair_rng.uniform(0.6, 0.95) * tufts[..., None]
-    image = (1 - tint) * image + tint * np.array([0.16, 0.11, 0.09]) * hair_rng.uniform(0.5, 1.5)
-
-    image *= light(light_rng, size)
-    ticks = ruler_marks(ruler_rng, size) if ruler else np.zeros((size, size))
-    ink = ruler_rng.uniform(0.85, 0.97) * ticks[..., None]
-    image = (1 - ink) * image + ink * np.array([0.07, 0.08, 0.12])
-
-    image += noise_rng.uniform(0.006, 0.016) * noise_rng.standard_normal(image.shape)
-    image = np.rint(255 * np.clip(image, 0, 1)).astype(np.float32) / np.float32(255)
-    return Picture(image, layers.depth > 0, ticks > 0, tufts > 0, label)
+    rng = stream(seed, "hairs")
+    tufts = hair(rng, size) if hairs else np.zeros((size, size))
+    tint = rng.uniform(0.6, 0.95) * tufts[..., None]
+    image = (1 - tint) * image + tint * np.array([0.16, 0.11, 0.09]) * rng.uniform(0.5, 1.5)
+    return image * light(stream(seed, "light"), size), layers.depth > 0, tufts > 0
 
 
 def skin(rng: np.random.Generator, size: int) -> tuple[Map, Map]:
@@ -202,3 +217,20 @@ def collection(
         picture = draw(start + i, int(label), bool(rulers[i]), bool(hairs < 0.35))
         images[i] = np.rint(255 * picture.image)
     return images, labels, rulers
+
+
+def twins(
+    start: int, count: int
+) -> tuple[UInt8[np.ndarray, "2 n 128 128 3"], Int[np.ndarray, " n"]]:
+    """Every picture without and with its ruler (0..255), and the labels.
+
+    What :func:`collection` would draw for the same seeds, but for the rulers.
+    """
+    images = np.empty((2, count, 128, 128, 3), np.uint8)
+    labels = np.arange(start, start + count) % len(CLASSES)
+    for i, label in enumerate(labels):
+        hairs = np.random.default_rng((start + i, 99)).uniform(size=2)[1] < 0.35
+        for ruler in (False, True):
+            picture = draw(start + i, int(label), ruler, bool(hairs))
+            images[int(ruler), i] = np.rint(255 * picture.image)
+    return images, labels
