@@ -173,7 +173,7 @@ def test_widths_and_penalties_flow_through_vmap():
         (lambda: Exponential(0.0), "width must be > 0, got 0.0."),
         (lambda: Exponential(-0.1), "width must be > 0, got -0.1."),
         (lambda: Exponential(float("nan")), "width must be > 0, got nan."),
-        (lambda: Ridge(-1.0), "penalty must be >= 0, got -1.0."),
+        (lambda: Ridge(-1.0), "penalty must be >= 0 and finite, got -1.0."),
     ],
 )
 def test_sentences(call, sentence):
