@@ -178,11 +178,10 @@ def explain(given: argparse.Namespace) -> None:
         raise InputError(
             f"--out must be a folder that can be made, got {given.out!r}: {error}."
         ) from None
+    probs = lime.predict(model, image)  # first, so that a wrong target is told at once
+    names = lime.class_names(model, len(probs))
+    target = int(np.argmax(probs)) if given.target is None else find_class(given.target, names)
     explanation = lime.explain(image, model, mask, settings, None if given.quiet else Bar())
-    names = lime.class_names(model, explanation.neighborhood.probs.shape[1])
-    target = int(np.argmax(explanation.neighborhood.probs[0]))
-    if given.target is not None:
-        target = find_class(given.target, names)
     for note in explanation.neighborhood.segmentation.notes:
         print(note, file=sys.stderr)
 
