@@ -9,7 +9,8 @@ it answers any width, penalty, class and number of superpixels shown without ano
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import jax
@@ -98,9 +99,14 @@ def compose(z, labels, image, replacement) -> Float[Array, "b h w c"]:
 
 
 @jax.jit
+def forward(classifier: Classifier, images: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
+    """The one compiled step of a network: samples and edited pictures alike go through it."""
+    return classifier(images)
+
+
 def ask(classifier: Classifier, z, labels, image, replacement) -> Float[Array, "b k"]:
     """A batch of samples through a Flax network, pixels never leaving the device."""
-    return classifier(compose(z, labels, image, replacement))
+    return forward(classifier, compose(z, labels, image, replacement))
 
 
 def as_model(model: Classifier | BlackBox | Callable) -> Classifier | BlackBox:
@@ -124,6 +130,45 @@ def predict(model: Classifier | BlackBox | Callable, image: np.ndarray) -> Float
         image, whole, np.ones((1, 1), bool), np.ones(1), image, np.zeros((0, 0), np.float32)
     )
     return next(query(model, start)).probs[0]
+
+
+def classify(
+    model: Classifier | BlackBox | Callable, images: Iterable[Float32[np.ndarray, "h w c"]]
+) -> Float[np.ndarray, "n k"]:
+    """Class probabilities of many pictures, in batches of the size that explanations use.
+
+    Parameters
+    ----------
+    model
+        As in `explain`.
+    images
+        As prepared by the model; taken one by one, so they need never exist all at once.
+    """
+    model = as_model(model)
+    batch = model.card.batch if isinstance(model, Classifier) else model.batch
+    if isinstance(model, Classifier):
+        model = jax.device_put(model)
+    answers, images = [], iter(images)
+    while group := list(itertools.islice(images, batch)):
+        pixels = np.stack(group)
+        if isinstance(model, Classifier):
+            pixels = np.pad(pixels, ((0, batch - len(group)), *[(0, 0)] * 3))
+            answers.append(forward(model, pixels)[: len(group)])  # not awaited: edit on meanwhile
+        else:
+            answers.append(model(pixels))
+    if not answers:
+        raise InputError("a model needs pictures, got none.")
+    probs = np.concatenate([np.asarray(answer) for answer in answers])
+    _finite(probs)
+    return probs
+
+
+def _finite(probs: Float[np.ndarray, "n k"]) -> None:
+    if not np.isfinite(probs).all():
+        raise InputError(
+            "the model must return finite probabilities, got NaN or infinity: "
+            "check its weights and its input range, which is [0, 1]."
+        )
 
 
 def cut(image: np.ndarray, mask: np.ndarray | None, settings: Settings) -> Segmentation:
@@ -195,11 +240,7 @@ def query(
         if i + 1 < len(starts):
             pending = answers(starts[i + 1])
         probs = [np.concatenate([p for p in probs if len(p)])]
-        if not np.isfinite(probs[0][start:]).all():
-            raise InputError(
-                "the model must return finite probabilities, got NaN or infinity: "
-                "check its weights and its input range, which is [0, 1]."
-            )
+        _finite(probs[0][start:])
         yield dataclasses.replace(neighborhood, probs=probs[0])
 
 
