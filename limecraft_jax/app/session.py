@@ -60,6 +60,7 @@ class Session:
     """Everything that must outlive a rerun and is not the value of a widget."""
 
     page: str = ""
+    drawn_on: str = ""  # the picture whose canvas is on the page
     sketches: dict[str, Sketch] = field(default_factory=dict)
     upload: tuple[str, bytes] | None = None  # name and contents
     job: Job | None = None
@@ -74,17 +75,22 @@ class Session:
         self.upload = None
 
     def sketch(self, picture: str) -> Sketch:
-        """The drawing on a picture, kept while others are looked at."""
-        return self.sketches.setdefault(picture, Sketch())
+        """The drawing on a picture, kept while others are looked at.
+
+        A canvas forgets everything when it leaves the page: coming back gives a fresh one.
+        """
+        sketch = self.sketches.setdefault(picture, Sketch())
+        if self.drawn_on != picture:
+            self.drawn_on = picture
+            sketch.restart(sketch.json)
+        return sketch
 
 
 def open_session(page: str) -> Session:
-    """This visitor's session; coming back to a page puts the drawings on fresh canvases."""
+    """This visitor's session; coming to another page takes the canvas away."""
     session: Session = st.session_state.setdefault("session", Session())
     if session.page != page:
-        session.page = page
-        for sketch in session.sketches.values():
-            sketch.restart(sketch.json)
+        session.page, session.drawn_on = page, ""
     return session
 
 
