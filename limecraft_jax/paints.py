@@ -125,7 +125,7 @@ class Recolor(_Painting):
         pixels += self.strength * (goal - pixels.mean(axis=0))
         light = np.clip(pixels[:, 0], 0, 100)
         # no color has less blue light than none: Z = 0 where b = 200 (L + 16) / 116
-        most = 200 * (light + 16) / 116
+        most = 200 * (light + 16) / 116 - 1e-9
         pixels = np.stack([light, pixels[:, 1], np.minimum(pixels[:, 2], most)], axis=-1)
         return lab2rgb(pixels)[:, :channels]
 
