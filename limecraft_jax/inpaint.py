@@ -22,7 +22,7 @@ from skimage.restoration import inpaint_biharmonic
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float32
+    from jaxtyping import Bool, Float32, Int32
 
 REACH = 2  # pixels; how far the discrete biharmonic operator looks
 MARGIN = REACH + 2  # so that a window has pixels which nothing looks at
@@ -64,10 +64,7 @@ def fill(
     near = ndimage.binary_dilation(hole)  # pieces closer than this share an equation
     pieces = label(near) * hole
     for i, box in enumerate(ndimage.find_objects(pieces)):
-        window = tuple(
-            slice(max(side.start - MARGIN, 0), side.stop + MARGIN)  # slices end with the picture
-            for side in box
-        )
+        window = grown(box, MARGIN)
         own = pieces[window] == i + 1
         around = image[window].copy()
         around[hole[window]] = low
@@ -77,6 +74,40 @@ def fill(
             around[rows[0], columns[0]], around[rows[1], columns[1]] = low, high
         filled[window][own] = _solve(around, own)
     return filled
+
+
+def heal(mask: Int32[np.ndarray, "h w"], hole: Bool[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
+    """The mask once the hole is filled: who owns its pixels?
+
+    A hole goes to the region that it cut into, so a lesion is whole again once the hairs drawn
+    across it are gone: to a region goes what its morphological closing takes in, by a disk just
+    larger than the hole is deep. The remainder belongs to no region.
+    """
+    healed = np.where(hole, 0, mask).astype(np.int32)
+    if not healed.any():
+        return healed
+    rest = healed.copy()
+    pieces = label(hole)
+    for i, box in enumerate(ndimage.find_objects(pieces)):
+        radius = ndimage.distance_transform_edt(np.pad(pieces[box] == i + 1, 1)).max() + 1
+        window = grown(box, 2 * int(np.ceil(radius)) + 2)
+        own = pieces[window] == i + 1
+        nearest = np.full(own.shape, np.inf)
+        for region in np.unique(rest[window]):
+            if region == 0:
+                continue
+            away = ndimage.distance_transform_edt(rest[window] != region)
+            far = away > radius
+            inward = ndimage.distance_transform_edt(~far) if far.any() else np.inf
+            taken = own & (inward > radius) & (away < nearest)
+            nearest[taken] = away[taken]
+            healed[window][taken] = region
+    return healed
+
+
+def grown(box: tuple[slice, ...], margin: int) -> tuple[slice, ...]:
+    """A box with some pixels around it, as far as the picture goes."""
+    return tuple(slice(max(side.start - margin, 0), side.stop + margin) for side in box)
 
 
 def forget() -> None:

@@ -209,6 +209,8 @@ class Flip(_Moving):
 class Remove(Checked):
     """Take the region away and fill the hole in from around; its mask goes with it.
 
+    What it cut out of another region belongs to that one again (`inpaint.heal`).
+
     Thin strokes over hairs and this are LIMEcraft's hair removal (§4.1).
     """
 
@@ -217,4 +219,4 @@ class Remove(Checked):
     def _edit(self, image, mask, regions):
         _drawn(regions, "be removed")
         hole = np.isin(mask, regions)
-        return inpaint.fill(image, hole), np.where(hole, 0, mask).astype(np.int32)
+        return inpaint.fill(image, hole), inpaint.heal(mask, hole)

@@ -90,7 +90,7 @@ def move(
     """
     lifted = np.isin(mask, regions)
     landed = [(region, *_land(image, mask == region, motion, region)) for region in regions]
-    moved = np.where(lifted, 0, mask).astype(np.int32)
+    moved = inpaint.heal(mask, lifted)
     bare = lifted.copy()
     for _, places, alpha, _ in landed:
         bare[places] &= alpha < 1
@@ -141,8 +141,7 @@ def _piece(own, source, smooth):
 
 def _window(own, margin):
     """The region's box and some pixels around it, as far as the picture goes."""
-    box = ndimage.find_objects(own.astype(np.uint8))[0]
-    return tuple(slice(max(side.start - margin, 0), side.stop + margin) for side in box)
+    return inpaint.grown(ndimage.find_objects(own.astype(np.uint8))[0], margin)
 
 
 def _back(motion, points, middle, reach):

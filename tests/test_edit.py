@@ -372,6 +372,32 @@ def test_a_chain_is_a_composition_and_off_is_nothing():
     assert edit.switched(edit.switched(stack, 1), 1) == stack
 
 
+def test_a_lesion_is_whole_again_once_the_hairs_across_it_are_gone():
+    lesion = disk(22, 26, 12)
+    hairs = np.abs(ROWS - COLUMNS + 4) <= 1
+    hairs |= (ROWS == 15) | (np.abs(COLUMNS - 30) <= 1)
+    mask = np.where(hairs, 2, lesion).astype(np.int32)
+    for change in (Remove(), Shift(-1, 30)):
+        healed = change(picture(), mask, (2,)).mask
+        wrong = ((healed == 1) != lesion) & (healed != 2)
+        assert wrong.sum() <= 12  # where a hair crosses the outline
+        assert not ((healed == 1) & ~disk(22, 26, 13)).any()
+    stack = (Step(Remove(), (2,)), Step(Shift(6, 3), (1,)))
+    moved = apply(picture(), mask, stack).mask
+    assert ((moved == 1) != disk(25, 32, 12)).sum() <= 12
+
+
+def test_a_hole_goes_to_the_region_around_it_and_to_no_mere_neighbor():
+    ring = np.where(disk(22, 26, 6), 2, disk(22, 26, 14)).astype(np.int32)
+    np.testing.assert_array_equal(Remove()(picture(), ring, (2,)).mask, disk(22, 26, 14))
+    halves = np.where(COLUMNS < 26, 1, 2) * disk(22, 26, 14)
+    healed = Remove()(picture(), halves.astype(np.int32), (2,)).mask
+    np.testing.assert_array_equal(healed, disk(22, 26, 14) & (COLUMNS < 26))
+    for mask in (ring, drawing()):  # two holes at once, and one in the corner
+        gone = Remove()(picture(), mask, (1, 2)).mask
+        np.testing.assert_array_equal(gone, np.where(mask == 3, 3, 0))
+
+
 def test_the_second_edit_works_on_the_moved_region():
     image, mask = picture(), drawing()
     stack = (Step(Shift(8, 6), (1,)), Step(Brightness(0.3), (1,)))
