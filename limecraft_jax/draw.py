@@ -143,10 +143,11 @@ def overlay(
     palette: Palette = PALETTES["green-red"],
     boundaries: bool = True,
     lit: tuple[int, ...] = (),
+    strongest: float | None = None,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """The explanation of one class over the picture.
 
-    Color says for or against, its strength |β| relative to the largest one, and hatching that the
+    Color says for or against, its strength |β| relative to the strongest one, and hatching that the
     interval contains 0.
 
     Parameters
@@ -165,6 +166,9 @@ def overlay(
         Whether the superpixels' boundaries are drawn.
     lit
         Superpixels to outline.
+    strongest
+        The |β| that gets the full color, > 0, so that several pictures share one color scale; None
+        takes the largest one here.
     """
     neighborhood, coef = explanation.neighborhood, explanation.fit.coef[target]
     factor = scale(neighborhood.image.shape)
@@ -173,7 +177,8 @@ def overlay(
     shown = np.zeros(len(coef), bool)
     shown[explanation.top(target, len(coef) if show is None else show)] = True
     undecided = explanation.undecided(target)
-    strength = 0.1 + 0.9 * np.abs(coef) / max(np.abs(coef).max(), 1e-12)
+    strongest = np.abs(coef).max() if strongest is None else strongest
+    strength = 0.1 + 0.9 * np.minimum(np.abs(coef) / max(strongest, 1e-12), 1)
     rows, columns = np.indices(labels.shape)
     stripes = (rows + columns) % 14 < 4
     for sign, color in ((1, palette.positive), (-1, palette.negative)):
