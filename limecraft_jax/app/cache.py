@@ -23,7 +23,9 @@ from limecraft_jax.segment import segment
 from limecraft_jax.types import Segmentation, prepare
 
 if TYPE_CHECKING:
+    from limecraft_jax.edit import Stack
     from limecraft_jax.models.classifier import Classifier
+    from limecraft_jax.whatif import Effect
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -120,6 +122,14 @@ def prediction(name: str, key: str, _image: np.ndarray) -> np.ndarray:
     from limecraft_jax import lime
 
     return lime.predict(model(name), _image)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def nuisance(name: str, key: str, _image: np.ndarray, _mask: np.ndarray, _stack: Stack) -> Effect:
+    """The effect of edits, with its spread over slightly different outlines."""
+    from limecraft_jax import whatif
+
+    return whatif.nuisance(model(name), _image, _mask, _stack)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

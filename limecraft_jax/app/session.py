@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from limecraft_jax.edit import History, Stack
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -56,14 +57,48 @@ class Job:
 
 
 @dataclass
+class Lab:
+    """The edits of one picture, and the variants that were kept under a name."""
+
+    history: History = field(default_factory=History)
+    variants: dict[str, Stack] = field(default_factory=dict)
+
+    @property
+    def stack(self) -> Stack:
+        """The edits as they stand."""
+        return self.history.stack
+
+    def do(self, stack: Stack) -> None:
+        """Change the edits."""
+        self.history = self.history.do(stack)
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        self.history = self.history.undo()
+
+    def forget(self, name: str) -> None:
+        """Drop a variant that was kept."""
+        self.variants.pop(name, None)
+
+    def redo(self) -> None:
+        """Bring back what was undone last."""
+        self.history = self.history.redo()
+
+
+@dataclass
 class Session:
     """Everything that must outlive a rerun and is not the value of a widget."""
 
     page: str = ""
     drawn_on: str = ""  # the picture whose canvas is on the page
     sketches: dict[str, Sketch] = field(default_factory=dict)
+    labs: dict[str, Lab] = field(default_factory=dict)
     upload: tuple[str, bytes] | None = None  # name and contents
     job: Job | None = None
+
+    def lab(self, picture: str) -> Lab:
+        """The edits of a picture."""
+        return self.labs.setdefault(picture, Lab())
 
     def take_upload(self) -> None:
         """Keep what was put into the page's file box, also when that box is gone."""
