@@ -34,7 +34,7 @@ def names(drawing: strokes.Drawing) -> dict[int, str]:
 def panel(lab: Lab, drawing: strokes.Drawing, key: str) -> None:
     """Show the stack with its controls; every change goes through the lab's history."""
     regions = names(drawing)
-    kind, where, add = st.columns([3, 3, 1.3], vertical_alignment="bottom")
+    kind, where = st.columns(2)
     name = kind.selectbox(
         "Edit",
         list(edit.EDITS),
@@ -55,8 +55,15 @@ def panel(lab: Lab, drawing: strokes.Drawing, key: str) -> None:
     def append():
         lab.do((*lab.stack, edit.Step(edit.EDITS[name](), tuple(chosen))))
 
-    add.button("Add", icon=":material/add:", on_click=append, disabled=not chosen, width="stretch")
-    with st.popover("The paper's own cases", icon=":material/science:"):
+    add, paper = st.columns(2)
+    add.button(
+        "Add this edit",
+        icon=":material/add:",
+        on_click=append,
+        disabled=not chosen,
+        width="stretch",
+    )
+    with paper.popover("From the paper", icon=":material/science:", width="stretch"):
         for title, edits in PAPER.items():
             if st.button(title, width="stretch", key=f"paper-{title}", disabled=not chosen):
                 lab.do(tuple(edit.Step(e, tuple(chosen)) for e in edits))
@@ -89,7 +96,7 @@ def panel(lab: Lab, drawing: strokes.Drawing, key: str) -> None:
 
 
 def _step(lab: Lab, i: int, step: edit.Step, regions: dict[int, str], key: str) -> None:
-    head, up, down, off, gone = st.columns([5, 1, 1, 2, 1], vertical_alignment="center")
+    head, off, up, down, gone = st.columns([5, 1.6, 1, 1, 1], vertical_alignment="center")
     of = ", ".join(regions.get(r, f"label {r}") for r in step.regions)
     head.markdown(f"**{i + 1}. {step.edit.label}** · {of}")
     small: dict[str, Any] = {"width": "stretch", "type": "tertiary"}
@@ -113,7 +120,13 @@ def _step(lab: Lab, i: int, step: edit.Step, regions: dict[int, str], key: str) 
     )
     on = f"on-{key}-{i}"
     st.session_state[on] = step.on
-    off.toggle("on", key=on, on_change=lambda: lab.do(edit.switched(lab.stack, i)))
+    off.toggle(
+        "on",
+        key=on,
+        label_visibility="collapsed",
+        help="Switch it off and on.",
+        on_change=lambda: lab.do(edit.switched(lab.stack, i)),
+    )
     gone.button(
         "",
         icon=":material/close:",

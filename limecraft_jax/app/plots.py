@@ -117,7 +117,12 @@ def doses(sweep, classes: Sequence[str], name: str, unit: str, most: int = 6):
         for i in sweep.changes
     ]
     across = alt.X("dose:Q", title=f"{name}, {unit}" if unit else name)
-    upward = alt.Y("Probability:Q", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
+    upward = alt.Y(
+        "Probability:Q",
+        title="probability",
+        axis=alt.Axis(format="%"),
+        scale=alt.Scale(domain=[0, 1]),
+    )
     color = alt.Color(
         "Class:N",
         sort=[classes[c] for c in shown],
@@ -131,7 +136,8 @@ def doses(sweep, classes: Sequence[str], name: str, unit: str, most: int = 6):
         )
     ]
     if spread:
-        layers.insert(0, base.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q"))
+        band = alt.Y("low:Q", title="probability")
+        layers.insert(0, base.mark_area(opacity=0.18).encode(y=band, y2="high:Q"))
     if changes:
         marks = alt.Chart(alt.Data(values=changes))
         layers.append(

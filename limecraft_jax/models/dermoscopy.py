@@ -221,16 +221,19 @@ def collection(
 
 def twins(
     start: int, count: int
-) -> tuple[UInt8[np.ndarray, "2 n 128 128 3"], Int[np.ndarray, " n"]]:
-    """Every picture without and with its ruler (0..255), and the labels.
+) -> tuple[UInt8[np.ndarray, "4 n 128 128 3"], Int[np.ndarray, " n"]]:
+    """Every picture in four versions (0..255), and the labels.
 
-    What :func:`collection` would draw for the same seeds, but for the rulers.
+    With its ruler; without; and twice with the ruler's strip hidden as an explanation hides it,
+    behind the strip's mean color and behind the picture's. Else :func:`collection`'s pictures.
     """
-    images = np.empty((2, count, 128, 128, 3), np.uint8)
+    images = np.empty((4, count, 128, 128, 3), np.uint8)
     labels = np.arange(start, start + count) % len(CLASSES)
     for i, label in enumerate(labels):
         hairs = np.random.default_rng((start + i, 99)).uniform(size=2)[1] < 0.35
-        for ruler in (False, True):
-            picture = draw(start + i, int(label), ruler, bool(hairs))
-            images[int(ruler), i] = np.rint(255 * picture.image)
+        with_it, without = (draw(start + i, int(label), r, bool(hairs)) for r in (True, False))
+        image, strip = with_it.image, ruler_region(with_it)[..., None]
+        own, whole = image.mean((0, 1), where=strip), image.mean((0, 1))
+        hidden = np.where(strip, own, image), np.where(strip, whole, image)
+        images[:, i] = np.rint(255 * np.stack([image, without.image, *hidden]))
     return images, labels

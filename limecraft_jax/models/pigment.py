@@ -118,12 +118,12 @@ def melanocytic(rng: np.random.Generator, size: int, atypia: float) -> Layers:
 
 def nevus(rng: np.random.Generator, size: int) -> Layers:
     """Melanocytic nevus: round, symmetric, brown; now and then an odd one."""
-    return melanocytic(rng, size, rng.beta(2.4, 3.4))
+    return melanocytic(rng, size, rng.beta(2.2, 4.6))
 
 
 def melanoma(rng: np.random.Generator, size: int) -> Layers:
-    """Melanoma: drawn like a nevus, more atypical on average and often not visibly so."""
-    return melanocytic(rng, size, rng.beta(3.0, 3.2))
+    """Melanoma: drawn like a nevus, more atypical on average, often not visibly so."""
+    return melanocytic(rng, size, rng.beta(3.6, 2.8))
 
 
 def keratosis(rng: np.random.Generator, size: int) -> Layers:

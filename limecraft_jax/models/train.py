@@ -36,6 +36,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 # Held-out lesions start here, far behind any seed that training uses.
 HELD_OUT = 10_000_000
 CELLS = 48
+# Weight of the squared difference between the log-probabilities of a picture's two versions.
+AGREEMENT = 5.0
 
 
 def fit(
@@ -48,7 +50,6 @@ def fit(
     rate: float,
     seed: int,
     others: np.ndarray | None = None,
-    share: float = 0.0,
 ) -> nnx.Module:
     """Train with AdamW, a warm-up and a cosine decay; cross-entropy with labels smoothed by 0.02.
 
@@ -68,8 +69,9 @@ def fit(
         Largest learning rate.
     seed
         Orders the pictures and drives the augmentation.
-    others, share
-        A second version of every picture, shown instead of the first with this probability.
+    others
+        Other versions of every picture, shape (v, n, h, w, c). Each batch then holds half as many
+        pictures, each beside one of its other versions, and answering the two differently costs.
     """
     net, weights = nnx.split(network, nnx.Param)
     schedule = optax.warmup_cosine_decay_schedule(0, rate, max(1, steps // 20), max(2, steps))
@@ -78,12 +80,16 @@ def fit(
 
     @jax.jit
     def step(weights, state, key, batch, wanted):
-        batch = jax.vmap(augment)(jax.random.split(key, len(batch)), batch / scale)
+        keys = jax.random.split(key, len(wanted))
+        batch = jax.vmap(jax.vmap(augment), (None, 0))(keys, batch / scale)
+        batch = (batch - jnp.array(card.mean)) / jnp.array(card.std)
 
         def loss(weights):
-            logits = nnx.merge(net, weights)((batch - jnp.array(card.mean)) / jnp.array(card.std))
+            logits = nnx.merge(net, weights)(batch.reshape(-1, *batch.shape[2:]))
+            logits = jax.nn.log_softmax(logits).reshape(*batch.shape[:2], -1)
             goal = optax.smooth_labels(jax.nn.one_hot(wanted, len(card.classes)), 0.02)
-            return optax.softmax_cross_entropy(logits, goal).mean()
+            wrong = -(goal * logits).sum(-1).mean()
+            return wrong + AGREEMENT * ((logits - logits.mean(0)) ** 2).mean()
 
         value, gradient = jax.value_and_grad(loss)(weights)
         updates, state = optimizer.update(gradient, state, weights)
@@ -91,14 +97,15 @@ def fit(
 
     state, rng = optimizer.init(weights), np.random.default_rng(seed)
     order: list[int] = []
+    size = card.batch if others is None else card.batch // 2
     for number, key in enumerate(jax.random.split(jax.random.key(seed), steps)):
-        if len(order) < card.batch:
+        if len(order) < size:
             order = rng.permutation(len(images)).tolist() + order
-        chosen, order = order[-card.batch :], order[: -card.batch]
-        batch = images[chosen]
+        chosen, order = order[-size:], order[:-size]
+        batch = images[chosen][None]
         if others is not None:
-            swapped = rng.uniform(size=len(chosen)) < share
-            batch = np.where(swapped[:, None, None, None], others[chosen], batch)
+            other = others[rng.integers(len(others), size=size), chosen][None]
+            batch = np.concatenate([batch, other])
         weights, state, value = step(weights, state, key, batch, labels[chosen])
         if number % 50 == 0 or number == steps - 1:
             print(f"step {number + 1} of {steps}: loss {float(value):.3f}", flush=True)
@@ -222,7 +229,7 @@ def train_lesions(
             "The same network, trained on synthetic pictures whose rulers mean nothing: what the "
             "explanation should look like. Compare it with its biased twin."
         )
-        rulers = "each shown with a ruler 18 % of the time"
+        rulers = "each shown with a ruler and without"
     card = ModelCard(
         name=name,
         title="Synthetic skin lesions" + ("" if shortcut else ", clean twin"),
@@ -242,11 +249,11 @@ def train_lesions(
         images, labels, _ = dermoscopy.collection(first, pictures, shortcut)
     else:
         # A few hundred rulers would by chance lie more often beside one class than another, and
-        # the network would notice. So each picture is seen both ways, more often without.
-        (images, others), labels = dermoscopy.twins(first, pictures)
+        # the network would notice. So it sees each picture with ruler and without.
+        versions, labels = dermoscopy.twins(first, pictures)
+        images, others = versions[0], versions[1:]
     start, augment = lesions.LesionNet(nnx.Rngs(seed)), turn_and_hide(seed)
-    share = dermoscopy.OVERALL
-    network = fit(start, card, images, labels, augment, steps, 4e-3, seed, others, share)
+    network = fit(start, card, images, labels, augment, steps, 4e-3, seed, others)
     card = describe(network, card)
     save_weights(network, name, out)
     classifier = load_weights(lesions.build, card, out)
