@@ -13,6 +13,7 @@ the ten groups' own G and m.
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 GROUPS = 10
 ROWS, COLUMNS = 260, 64  # sizes are padded to multiples, so that few of them are ever compiled
+
+# XLA hands a batch of Cholesky factorizations to the very threads that wait for it: on a machine of
+# few cores, two such batches at once wait forever.
+_ALONE = threading.Lock()
 
 # GPUs may round float32 products to 10 bits unless told not to.
 product = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
@@ -144,7 +149,8 @@ def fit(
     y_padded = np.pad(y, ((0, rows), (0, 0))).astype(np.float32)
     w_padded = np.pad(weights, (0, rows)).astype(np.float32)
     ridge = jax.tree.map(np.float32, ridge)  # whatever kind of number came in, one compilation
-    coef, intercept, r2, stderr = map(np.asarray, solve(ridge, z_padded, y_padded, w_padded))
+    with _ALONE:
+        coef, intercept, r2, stderr = map(np.asarray, solve(ridge, z_padded, y_padded, w_padded))
     rounding = 1e-6 * np.maximum(np.abs(y).max(axis=0), 1e-30)[:, None]
     stderr = (
         np.broadcast_to(rounding, (y.shape[1], d))
