@@ -92,6 +92,7 @@ def write(
     settings: Settings,
     model: str,
     classes: Sequence[str],
+    files: dict[str, bytes] | None = None,
 ) -> bytes:
     """A comparison as a session bundle.
 
@@ -103,8 +104,10 @@ def write(
         The original first, as `compare.compare` gives them.
     settings, model, classes
         As for `compare.record`; `model` is the name by which it is loaded.
+    files
+        `Bundle.files`, where the settings are those of a bundle that was read.
     """
-    settings, files = _packed(settings)
+    settings, files = _packed(settings) if files is None else (settings, files)
     first = variants[0]
     pixels = io.BytesIO()
     np.save(pixels, first.image, allow_pickle=False)

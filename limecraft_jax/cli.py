@@ -1,33 +1,32 @@
-"""The same path on the command line: `explain` and `models`."""
+"""The same path on the command line: `explain`, `edit`, `replay` and `models`."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
+import dataclasses
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from limecraft_jax import draw, images, masks, models, replace, report, sample
+from limecraft_jax import commands, replace, sample
+from limecraft_jax.edit import EDITS
 from limecraft_jax.segmenters import SEGMENTERS
-from limecraft_jax.types import InputError, Neighborhood, unknown
+from limecraft_jax.types import InputError
+
+AXES = {"horizontal": "left-right", "vertical": "up-down"}  # other words for the ways to flip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what cannot be used ends with one sentence and status 2."""
-    given = parser().parse_args(arguments)
     try:
-        given.run(given)
+        given = parser().parse_args(arguments)
+        return given.run(given) or 0
     except InputError as error:
         print(f"limecraft_jax: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("limecraft_jax: stopped.", file=sys.stderr)
         return 130
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,23 +35,85 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m limecraft_jax",
         description="Explain one prediction of an image classifier, with the regions you draw.",
     )
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    known = commands.add_parser("models", help="list the bundled models")
-    known.set_defaults(run=list_models)
+    known = top.add_subparsers(required=True, metavar="COMMAND")
+    p = known.add_parser("models", help="list the bundled models")
+    p.set_defaults(run=commands.list_models)
 
-    p = commands.add_parser(
+    p = known.add_parser(
         "explain",
         help="explain one picture",
         description="Explain one picture. Writes explanation.json (every setting, and per class "
         "coefficients with 95%% intervals), labels.png (16-bit label map of the superpixels) and "
         "overlay.png into DIR.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
     )
-    p.set_defaults(run=explain)
+    p.set_defaults(run=commands.explain)
+    _picture(p, required=False)
+    _choices(p)
+
+    p = known.add_parser(
+        "edit",
+        help="change drawn regions and compare before and after",
+        usage="%(prog)s IMAGE --mask MASK --out DIR [--regions N,N] EDIT [EDIT ...] [options]",
+        description="Change the drawn regions of a picture, explain it before and after, and "
+        "compare. Edits apply one after the other in the order given. Writes edited.png, "
+        "edited_mask.png, report.html (open it in a browser, or print it), comparison.json and "
+        "session.zip (for `replay`) into DIR.",
+        formatter_class=_Help,
+    )
+    p.set_defaults(run=commands.edit)
+    _picture(p, required=True)
+    group = p.add_argument_group("edits", "applied in the order given, each as often as you like")
+    group.add_argument(
+        "--regions",
+        action=_Regions,
+        metavar="N,N",
+        default=argparse.SUPPRESS,
+        help="regions that the edits behind it are for, by their number in the mask; 0 is the "
+        "rest, which can be painted (at first: all drawn regions)",
+    )
+    for name, kind in EDITS.items():
+        _edit(group, name, kind)
+    _choices(p)
+
+    p = known.add_parser(
+        "replay",
+        help="do a saved session again",
+        description="Do a saved session again and say whether every number is the same to the "
+        "last digit (status 0) or which differ (status 1).",
+        formatter_class=_Help,
+    )
+    p.set_defaults(run=commands.replay)
+    p.add_argument("bundle", metavar="BUNDLE", help="a session.zip")
+    p.add_argument("--out", metavar="DIR", help="folder for the same files as `edit` writes")
+    p.add_argument(
+        "--model",
+        metavar="NAME|module:attribute",
+        help="the model, if it is not a bundled one",
+    )
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    return top
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells the defaults that there are."""
+
+    def _get_help_string(self, action):
+        plain = action.default is None or action.default is False
+        return action.help if plain else super()._get_help_string(action)
+
+    def _format_args(self, action, default_metavar):
+        given = super()._format_args(action, default_metavar)
+        return action.shape if isinstance(action, _Edit) else given
+
+
+def _picture(p: argparse.ArgumentParser, required: bool) -> None:
+    """What is looked at, by which model, and where the results go."""
     p.add_argument("image", metavar="IMAGE", help="a picture file")
     p.add_argument("--out", metavar="DIR", required=True, help="folder for the results")
     p.add_argument(
         "--mask",
+        required=required,
         help="mask or label map (PNG, ...): black is outside, every other value is a region",
     )
     p.add_argument(
@@ -61,6 +122,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME|module:attribute",
         help="a bundled model, or a Classifier, BlackBox or function in a Python module",
     )
+
+
+def _choices(p: argparse.ArgumentParser) -> None:
+    """How it is explained."""
     p.add_argument(
         "--inside",
         type=int,
@@ -82,139 +147,113 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--penalty", type=float, default=1.0, metavar="L", help="ridge penalty, >= 0")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the samples")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    return top
 
 
 def _one_of(registry: dict[str, Any]) -> str:
     return "one of " + ", ".join(registry)
 
 
-def pick(what: str, name: str, registry: dict[str, type]) -> Any:
-    """A registered choice with its defaults; ``name:argument`` gives its one argument.
+def _edit(group: Any, name: str, kind: type[Any]) -> None:
+    """The option of one edit; it takes the edit's parameters in their order."""
+    fields = [field.name for field in dataclasses.fields(kind)]
+    about = (kind.__doc__ or "").split("\n")[0].rstrip(".:")
+    knobs = getattr(kind, "knobs", {})
+    told = [
+        f"{field}{f' in {knobs[field].unit}' if knobs[field].unit else ''} {knobs[field].must}"
+        for field in fields
+        if field in knobs and knobs[field].must != "a finite number"
+    ]
+    if {"red", "green", "blue", "strength"} <= set(fields):
+        told.insert(0, "or #rrggbb")
+    if name == "flip":
+        told = [f"{word} or {axis}" for word, axis in AXES.items()]
+    group.add_argument(
+        f"--{name}",
+        action=_Edit,
+        kind=kind,
+        nargs="+" if fields else 0,
+        default=argparse.SUPPRESS,
+        help="; ".join([about, *told]).replace("%", "%%"),
+    )
 
-    `picture:FILE` and `labels:FILE` take the file, `kernel-sizes:0.1` the width.
-    """
-    given = name
-    name, _, argument = name.partition(":")
-    if name not in registry:
-        raise unknown(what, name, registry)
-    try:
-        return registry[name](_value(argument)) if argument else registry[name]()
-    except TypeError:
-        raise InputError(
-            f"{what} must be a name, or a name and what it takes behind a colon, got {given!r}."
-        ) from None
+
+class _Edit(argparse.Action):
+    """Puts an edit behind those given before."""
+
+    def __init__(self, *args, kind: type[Any], **options):
+        super().__init__(*args, **options)
+        needed, more = signature(kind)
+        self.kind = kind
+        self.shape = " ".join([*map(str.upper, needed), *(f"[{name.upper()}]" for name in more)])
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        made = self.kind(**parameters(self.kind, option_string, [str(v) for v in values]))
+        namespace.steps = [*getattr(namespace, "steps", []), made]
 
 
-def _value(text: str) -> int | float | str:
-    for kind in (int, float):
+class _Regions(argparse.Action):
+    """Notes for which regions the edits behind it are."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
         try:
-            return kind(text)
+            regions = tuple(int(part) for part in str(values).split(","))
         except ValueError:
-            pass
-    return text
+            raise InputError(
+                f"--regions must be whole numbers with commas between them, got {values!r}."
+            ) from None
+        namespace.steps = [*getattr(namespace, "steps", []), regions]
 
 
-def find_model(name: str) -> Any:
-    """A bundled model by name, or anything callable by ``module:attribute``."""
-    if ":" not in name:
-        return models.load(name)
-    module, _, attribute = name.partition(":")
-    sys.path.insert(0, "")
-    try:
-        found = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+def signature(kind: type[Any]) -> tuple[list[str], list[str]]:
+    """Parameters that an edit needs on the command line, and those that may be left out.
+
+    The first is needed, and what is turned like it: down with right, but not seed with sigma.
+
+    >>> signature(EDITS["noise"])
+    (['sigma'], ['seed'])
+    """
+    fields, knobs = [field.name for field in dataclasses.fields(kind)], getattr(kind, "knobs", {})
+    needed = [name for name in fields if knobs.get(name) == knobs.get(fields[0])]
+    return needed, [name for name in fields if name not in needed]
+
+
+def parameters(kind: type[Any], option: str, texts: list[str]) -> dict[str, Any]:
+    """Parameters of an edit from the words behind its option; missing ones keep their default.
+
+    >>> parameters(EDITS["recolor"], "--recolor", ["#ff0000", ".5"])
+    {'red': 1.0, 'green': 0.0, 'blue': 0.0, 'strength': 0.5}
+    """
+    fields, knobs = [field.name for field in dataclasses.fields(kind)], getattr(kind, "knobs", {})
+    if texts and texts[0].startswith("#") and fields[:3] == ["red", "green", "blue"]:
+        texts = [*color(option, texts[0]), *texts[1:]]
+    needed, more = signature(kind)
+    if not len(needed) <= len(texts) <= len(fields):
+        optional = "".join(f" and perhaps {name}" for name in more)
         raise InputError(
-            f"model must be a bundled name or module:attribute, got {name!r}: {error}."
-        ) from None
+            f"{option} takes {', '.join(needed)}{optional}, got {' '.join(texts)!r}: "
+            "give the picture before the edits."
+        )
+    found: dict[str, Any] = {}
+    for name, text in zip(fields, texts, strict=False):
+        if name in knobs:
+            try:
+                found[name] = int(text) if knobs[name].whole else float(text)
+            except ValueError:
+                whole = "whole " if knobs[name].whole else ""
+                raise InputError(
+                    f"{name} of {option} must be a {whole}number, got {text!r}."
+                ) from None
+        else:
+            found[name] = AXES.get(text, text)
     return found
 
 
-def list_models(given: argparse.Namespace) -> None:
-    """Print the bundled models."""
-    for name in models.MODELS:
-        card = models.card(name)
-        accuracy = ", ".join(f"{what} {value:.3f}" for what, value in card.accuracy)
-        print(f"{name}\n  {card.title}. {card.about}")
-        print(f"  {card.width} x {card.height} pixels, {card.channels} channels; {accuracy}")
-        print(f"  classes: {', '.join(card.classes)}")
-
-
-def explain(given: argparse.Namespace) -> None:
-    """Explain one picture and write the results."""
-    from limecraft_jax import lime
-    from limecraft_jax.kernel import Exponential
-    from limecraft_jax.surrogate import Ridge
-
-    settings = lime.Settings(
-        segmenter=pick("segmenter", given.segmenter, SEGMENTERS),
-        inside=given.inside,
-        outside=given.outside,
-        design=pick("design", given.design, sample.DESIGNS),
-        samples=given.samples,
-        replacement=pick("replacement", given.replacement, replace.REPLACEMENTS),
-        kernel=Exponential(given.width),
-        ridge=Ridge(given.penalty),
-        seed=given.seed,
-    )
-    loaded = images.load_image(given.image)
-    model = lime.as_model(find_model(given.model))
-    image = model.prepare(loaded.pixels)
-    notes = list(loaded.notes)
-    mask = None
-    if given.mask:
-        read = masks.load_mask(given.mask, image.shape[:2])
-        mask = read.labels if read.labels.any() else None
-        notes += read.notes
-    for note in notes:
-        print(note, file=sys.stderr)
-
-    out = Path(given.out)
+def color(option: str, text: str) -> list[str]:
+    """Red, green and blue in [0, 1] of a color like ``#ff8000``."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--out must be a folder that can be made, got {given.out!r}: {error}."
-        ) from None
-    probs = lime.predict(model, image)  # first, so that a wrong target is told at once
-    names = lime.class_names(model, len(probs))
-    target = int(np.argmax(probs)) if given.target is None else find_class(given.target, names)
-    explanation = lime.explain(image, model, mask, settings, None if given.quiet else Bar())
-    for note in explanation.neighborhood.segmentation.notes:
-        print(note, file=sys.stderr)
-
-    recorded = report.record(explanation, settings, given.model, names)
-    (out / "explanation.json").write_text(report.dumps(recorded))
-    labels = masks.save_labels(explanation.neighborhood.segmentation.labels)
-    (out / "labels.png").write_bytes(labels)
-    (out / "overlay.png").write_bytes(images.to_png(draw.overlay(explanation, target)))
-    probability = explanation.neighborhood.probs[0, target]
-    print(f"{names[target]}: {probability:.1%}")
-    print(" ".join(report.trust(explanation, target, names[target]).sentences))
-    print(f"Written: {out / 'explanation.json'}, labels.png, overlay.png")
-
-
-def find_class(wanted: str, names: Sequence[str]) -> int:
-    """Index of a class by its name or number."""
-    if wanted in names:
-        return list(names).index(wanted)
-    if wanted.isdigit() and int(wanted) < len(names):
-        return int(wanted)
-    raise unknown("target", wanted, names)
-
-
-class Bar:
-    """A progress bar on standard error."""
-
-    def __init__(self, stream=None, width: int = 30):
-        self.stream, self.width = stream or sys.stderr, width
-
-    def __call__(self, neighborhood: Neighborhood) -> None:
-        """Draw how far the questions are."""
-        done, planned = len(neighborhood.probs), len(neighborhood.z)
-        full = self.width * done // planned
-        self.stream.write(f"\r[{'#' * full}{'.' * (self.width - full)}] {done}/{planned} samples")
-        self.stream.write("\n" if neighborhood.done else "")
-        self.stream.flush()
+        channels = bytes.fromhex(text[1:])
+    except ValueError:
+        channels = b""
+    if len(channels) != 3:
+        raise InputError(f"a color of {option} must look like #ff8000, got {text!r}.")
+    return [repr(channel / 255) for channel in channels]

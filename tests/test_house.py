@@ -49,6 +49,7 @@ FLOORS = {
     "limecraft_jax.radar": 3,
     "limecraft_jax.bundle": 3,
     "limecraft_jax.webreport": 3,
+    "limecraft_jax.commands": 3,
     "limecraft_jax.cli": 3,
     "limecraft_jax.__main__": 3,
     "limecraft_jax.app": 4,
@@ -82,8 +83,12 @@ NEIGHBORS = {
     ("webreport", "draw"),
     ("webreport", "radar"),
     ("webreport", "report"),
-    ("cli", "draw"),
-    ("cli", "report"),
+    ("commands", "draw"),
+    ("commands", "report"),
+    ("commands", "compare"),
+    ("commands", "webreport"),
+    ("commands", "bundle"),
+    ("cli", "commands"),
     ("__main__", "cli"),
 }
 
