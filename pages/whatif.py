@@ -3,7 +3,7 @@
 import streamlit as st
 
 from limecraft_jax import edit
-from limecraft_jax.app import canvas, choose, editing, effects, look
+from limecraft_jax.app import canvas, choose, compared, editing, effects, look, run
 from limecraft_jax.app.session import one_sentence, open_session
 
 session = open_session("whatif")
@@ -37,5 +37,6 @@ if drawing.ids:
         effects.before_and_after(subject, drawing, lab, scene)
         look.step(4, "Side by side")
         effects.variants(subject, drawing, lab, scene)
+        compared.explain(subject, drawing, lab, run.choices())
         look.step(5, "How much does it take?")
         effects.how_much(subject, drawing, lab)

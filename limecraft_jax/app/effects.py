@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from limecraft_jax import draw, edit, images
-from limecraft_jax.app import cache, look, strokes
+from limecraft_jax.app import cache, compared, look, strokes
 from limecraft_jax.app.canvas import rgb
 from limecraft_jax.app.choose import Subject
 from limecraft_jax.app.editing import names, reach
@@ -124,9 +124,7 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
         width="stretch",
         help="Remember these edits and compare them with others.",
     )
-    kept = {"original": (), **lab.variants}
-    if lab.stack and lab.stack not in kept.values():
-        kept["as it stands"] = lab.stack
+    kept = {"original": (), **compared.kept(lab)}
     if len(kept) < 2:
         st.caption("Edit the picture above; what you keep is compared here.")
         return

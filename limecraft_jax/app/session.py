@@ -12,6 +12,7 @@ from limecraft_jax.edit import History, Stack
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
+    from limecraft_jax.app.compared import Comparison
     from limecraft_jax.lime import Settings
     from limecraft_jax.types import Neighborhood
 
@@ -62,6 +63,7 @@ class Lab:
 
     history: History = field(default_factory=History)
     variants: dict[str, Stack] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
     @property
     def stack(self) -> Stack:

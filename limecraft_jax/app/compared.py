@@ -1,0 +1,148 @@
+"""Original and variants explained alike, on one color scale, and what can be taken home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from limecraft_jax import draw, images, masks
+from limecraft_jax.app import cache, look, strokes
+from limecraft_jax.app.choose import Subject
+from limecraft_jax.app.session import Lab, one_sentence
+from limecraft_jax.edit import Stack
+
+if TYPE_CHECKING:
+    from limecraft_jax.compare import Variant
+    from limecraft_jax.lime import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Variants that were explained, and with what."""
+
+    key: str
+    settings: Settings
+    variants: tuple[Variant, ...]
+
+
+def kept(lab: Lab) -> dict[str, Stack]:
+    """The variants with a name, and the edits as they stand if they have none."""
+    found = dict(lab.variants)
+    if lab.stack and lab.stack not in found.values():
+        found["as it stands"] = lab.stack
+    return found
+
+
+def explain(subject: Subject, drawing: strokes.Drawing, lab: Lab, chosen: dict) -> None:
+    """Explain the original and every variant with the same seed, samples and stand-in."""
+    variants = kept(lab)
+    key = cache.digest(subject.shown.key, subject.card.name, drawing.labels, variants, chosen)
+    found: Comparison | None = lab.comparison
+    left, right = st.columns([1, 2], vertical_alignment="center")
+    clicked = left.button(
+        "Explain all",
+        type="primary",
+        icon=":material/play_arrow:",
+        key="explain-all",
+        width="stretch",
+        disabled=not variants,
+        help="The same question about the original and every variant.",
+    )
+    if found and found.key != key:
+        right.caption("What you see below is the answer to earlier edits or choices.")
+    if clicked:
+        with one_sentence():
+            lab.comparison = _run(subject, drawing, variants, chosen, key)
+            st.rerun()
+    if found:
+        _show(found, subject)
+        _take_home(found, subject, drawing)
+
+
+def _run(subject, drawing, variants, chosen, key) -> Comparison:
+    from limecraft_jax import compare, lime
+    from limecraft_jax.segment import suggest
+
+    inside, outside = suggest(drawing.labels)
+    settings = lime.Settings(inside=inside, outside=outside, **chosen)
+    bar = st.progress(0.0, "Getting ready …")
+    titles = [compare.ORIGINAL, *variants]
+
+    def progress(name, neighborhood):
+        done = len(neighborhood.probs) / len(neighborhood.z)
+        bar.progress((titles.index(name) + done) / len(titles), f"Asking about {name} …")
+
+    model = cache.model(subject.card.name)
+    image, mask = subject.shown.pixels, drawing.labels
+    explained = compare.compare(model, image, mask, list(variants.items()), settings, progress)
+    bar.empty()
+    return Comparison(key, settings, explained)
+
+
+def _show(found: Comparison, subject: Subject) -> None:
+    classes = subject.card.classes
+    first = found.variants[0]
+    target = st.selectbox(
+        "Explain the class",
+        [int(i) for i in np.argsort(-first.probs, kind="stable")],
+        format_func=lambda i: classes[i],
+        key="compared-target",
+    )
+    strongest = max(float(np.abs(v.explanation.fit.coef[target]).max()) for v in found.variants)
+    for start in range(0, len(found.variants), 3):
+        columns = st.columns(3, gap="small")
+        for column, v in zip(columns, found.variants[start : start + 3], strict=False):
+            picture = draw.overlay(v.explanation, target, strongest=strongest)
+            column.image(
+                images.to_jpeg(picture),
+                caption=f"{v.name}: {look.percent(float(v.probs[target]))}",
+                alt=f"{v.name}, colored by what speaks for {classes[target]} and against it",
+                width="stretch",
+            )
+    st.caption(
+        "One color scale for all: equal color means equal effect. Green speaks for the class, red "
+        "against it, hatched is undecided."
+    )
+
+
+def _take_home(found: Comparison, subject: Subject, drawing: strokes.Drawing) -> None:
+    from limecraft_jax import bundle, webreport
+
+    card, last = subject.card, found.variants[-1]
+
+    def page() -> str:
+        return webreport.html(found.variants, card.classes, card.title, found.settings)
+
+    def zipped() -> bytes:
+        return bundle.write(found.variants, found.settings, card.name, card.classes)
+
+    files: list[tuple[str, str, str, Callable[[], str | bytes]]] = [
+        ("Report", "report.html", "text/html", page),
+        ("Session", "session.zip", "application/zip", zipped),
+        ("Edited picture", "edited.png", "image/png", lambda: images.to_png(last.image)),
+        ("Edited mask", "edited_mask.png", "image/png", lambda: masks.save_labels(last.mask)),
+    ]
+    helps = (
+        "One file with pictures, explanations, tables and all settings. Open it in a browser; "
+        "print it from there for a PDF.",
+        "Picture, mask, edits, settings and results: open it here again, or with "
+        "python -m limecraft_jax replay.",
+        "The last variant's picture.",
+        "The last variant's regions.",
+    )
+    for column, (label, name, mime, data), text in zip(st.columns(4), files, helps, strict=True):
+        column.download_button(
+            label,
+            data,
+            name,
+            mime,
+            icon=":material/download:",
+            on_click="ignore",
+            width="stretch",
+            key=f"get-{name}",
+            help=text,
+        )
