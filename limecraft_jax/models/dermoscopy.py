@@ -190,6 +190,13 @@ def ruler_region(picture: Picture, margin: float = 2.0) -> Bool[np.ndarray, "s s
     return ((place >= low - margin) & (place <= high + margin)).all(-1)
 
 
+def lots(seed: int, label: int, shortcut: bool) -> tuple[bool, bool]:
+    """Whether a picture of a collection gets a ruler, and whether it gets hairs."""
+    ruler, hairs = np.random.default_rng((seed, 99)).uniform(size=2)
+    share = (WITH if label == PLANTED else WITHOUT) if shortcut else OVERALL
+    return bool(ruler < share), bool(hairs < 0.35)
+
+
 def collection(
     start: int, count: int, shortcut: bool
 ) -> tuple[UInt8[np.ndarray, "n 128 128 3"], Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
@@ -211,10 +218,8 @@ def collection(
     labels = np.arange(start, start + count) % len(CLASSES)
     rulers = np.empty(count, bool)
     for i, label in enumerate(labels):
-        ruler, hairs = np.random.default_rng((start + i, 99)).uniform(size=2)
-        share = (WITH if label == PLANTED else WITHOUT) if shortcut else OVERALL
-        rulers[i] = ruler < share
-        picture = draw(start + i, int(label), bool(rulers[i]), bool(hairs < 0.35))
+        rulers[i], hairs = lots(start + i, int(label), shortcut)
+        picture = draw(start + i, int(label), bool(rulers[i]), hairs)
         images[i] = np.rint(255 * picture.image)
     return images, labels, rulers
 
@@ -230,8 +235,8 @@ def twins(
     images = np.empty((4, count, 128, 128, 3), np.uint8)
     labels = np.arange(start, start + count) % len(CLASSES)
     for i, label in enumerate(labels):
-        hairs = np.random.default_rng((start + i, 99)).uniform(size=2)[1] < 0.35
-        with_it, without = (draw(start + i, int(label), r, bool(hairs)) for r in (True, False))
+        _, hairs = lots(start + i, int(label), shortcut=True)
+        with_it, without = (draw(start + i, int(label), r, hairs) for r in (True, False))
         image, strip = with_it.image, ruler_region(with_it)[..., None]
         own, whole = image.mean((0, 1), where=strip), image.mean((0, 1))
         hidden = np.where(strip, own, image), np.where(strip, whole, image)

@@ -104,7 +104,7 @@ def fit(
         chosen, order = order[-size:], order[:-size]
         batch = images[chosen][None]
         if others is not None:
-            other = others[rng.integers(len(others), size=size), chosen][None]
+            other = others[rng.integers(len(others), size=len(chosen)), chosen][None]
             batch = np.concatenate([batch, other])
         weights, state, value = step(weights, state, key, batch, labels[chosen])
         if number % 50 == 0 or number == steps - 1:
@@ -262,14 +262,15 @@ def train_lesions(
 
 def measure_lesions(classifier: Classifier, start: int, count: int) -> dict[str, float]:
     """Accuracy with and without the shortcut, and what the ruler alone does to melanoma."""
+    versions, labels = dermoscopy.twins(start, count)
+    right = np.stack([answers(classifier, images) == labels for images in versions[:2]])
     found = {}
     for title, shortcut in (("biased pictures", True), ("clean pictures", False)):
-        images, labels, _ = dermoscopy.collection(start, count, shortcut)
-        found[title] = float((answers(classifier, images) == labels).mean())
-    seeds = range(start + 2 * count, start + 2 * count + max(1, count // 7))
-    for title, ruler in (("melanoma found, with ruler", True), ("melanoma found, no ruler", False)):
-        drawn = [dermoscopy.draw(s, dermoscopy.PLANTED, ruler, s % 3 == 0).image for s in seeds]
-        found[title] = float((answers(classifier, np.stack(drawn)) == dermoscopy.PLANTED).mean())
+        rulers = [dermoscopy.lots(start + i, int(c), shortcut)[0] for i, c in enumerate(labels)]
+        found[title] = float(np.where(rulers, right[0], right[1]).mean())
+    planted = right[:, labels == dermoscopy.PLANTED].mean(1)
+    found["melanoma found, with ruler"] = float(planted[0])
+    found["melanoma found, no ruler"] = float(planted[1])
     return found
 
 
