@@ -18,6 +18,7 @@ import jax
 import numpy as np
 import pytest
 from lime.lime_image import LimeImageExplainer
+from playwright.sync_api import sync_playwright
 
 from limecraft_jax import lime, models, sample
 from limecraft_jax.kernel import Exponential
@@ -26,8 +27,16 @@ from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.surrogate import Ridge
 from limecraft_jax.types import Segmentation
 from tests.benchmarks.machine import describe
+from tests.run import browser as find
+from tests.server import SWITCHES, free_port
 
 ROOT = Path(__file__).parents[2]
+
+
+def memory(process: int) -> float:
+    """Resident memory of a process in bytes (Linux)."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return 1024 * float(status.partition("VmRSS:")[2].split()[0])
 
 
 def seconds(work) -> float:
@@ -136,14 +145,7 @@ def test_moving_a_slider(capsys):
 
 def test_opening_the_page(capsys):
     """From a fresh server: first picture on the page, the memory then and after 1000 samples."""
-    psutil = pytest.importorskip("psutil")
-    from playwright.sync_api import sync_playwright
-
-    from tests.browser import ARGUMENTS, find_browser
-
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     command += ["--server.port", str(port), "--server.headless", "true"]
     server = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL)
@@ -152,21 +154,20 @@ def test_opening_the_page(capsys):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.05)
-        memory = psutil.Process(server.pid).memory_info
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=find(), args=SWITCHES)
             browser.new_page().goto("about:blank")
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             start = time.perf_counter()
             page.goto(f"http://127.0.0.1:{port}")
             page.wait_for_selector("canvas.upper-canvas", timeout=60_000)
-            first, at_first = time.perf_counter() - start, memory().rss
+            first, at_first = time.perf_counter() - start, memory(server.pid)
             page.wait_for_selector("text=sure.", timeout=60_000)
-            said, at_said = time.perf_counter() - start, memory().rss
+            said, at_said = time.perf_counter() - start, memory(server.pid)
             page.get_by_role("button", name="Explain").last.click()
             page.wait_for_selector("text=Read the answer", timeout=120_000)
             page.wait_for_timeout(2000)
-            at_end = memory().rss
+            at_end = memory(server.pid)
             again = browser.new_page()
             start = time.perf_counter()
             again.goto(f"http://127.0.0.1:{port}")
@@ -180,7 +181,8 @@ def test_opening_the_page(capsys):
         capsys,
         "Opening the page",
         "first page within 2 s; 300 MB before the first explanation, 800 MB after 1000 samples",
-        f"picture to draw on after {first:.1f} s (a second visitor: {second:.1f} s), {at_first / 1e6:.0f} MB",
+        f"picture to draw on after {first:.1f} s (a second visitor: {second:.1f} s), "
+        f"{at_first / 1e6:.0f} MB",
         f"classifier's answer after {said:.1f} s, {at_said / 1e6:.0f} MB",
         f"after 1000 samples {at_end / 1e6:.0f} MB",
     )
