@@ -169,16 +169,18 @@ def digit_examples(out: Path) -> Iterator[Entry]:
     probs = np.asarray(jax.jit(Classifier.__call__)(classifier, images))
     guess, sure = probs.argmax(1), probs.max(1)
     right = [int(np.argmax((guess == d) & (labels == d) & (sure > 0.95))) for d in (0, 2, 4, 7, 8)]
-    wrong = [int(i) for i in np.argsort(-sure * (guess != labels))[:3]]
-    for i in (*right, *wrong):
+    mistakes = [int(i) for i in np.argsort(-sure) if guess[i] != labels[i]]
+    wrong = {(labels[i], guess[i]): i for i in reversed(mistakes)}  # the surest of each kind
+    for i in (*right, *sorted(wrong.values(), key=mistakes.index)[:3]):
         truth, read = int(labels[i]), int(guess[i])
+        article = "An" if truth == 8 else "A"
         stem = f"{truth}" if truth == read else f"{truth}_read_as_{read}"
         save(out / "digits" / f"{stem}.png", images[i, ..., 0])
         yield {
             "file": f"digits/{stem}.png",
             "model": "digits",
-            "title": f"A {truth}" if truth == read else f"A {truth} that is read as {read}",
-            "story": f"Read correctly. Which strokes make it a {truth}?"
+            "title": f"{article} {truth}" + ("" if truth == read else f" that is read as {read}"),
+            "story": f"Read correctly. Which strokes make it {article.lower()} {truth}?"
             if truth == read
             else f"The model says {read}. Compare what speaks for {read} with what speaks for "
             f"{truth}.",
