@@ -43,7 +43,7 @@ def choose(session: Session) -> Subject:
         )
         card = models.card(name)
     family = card.name.partition("-")[0]  # a twin looks at the same pictures
-    fitting = [e for e in cache.examples() if e.get("model") == family]
+    fitting = [e for e in cache.examples() if e.get("model") in (family, card.name)]
     others = [e for e in cache.examples() if "model" not in e]
     with right:
         example = st.selectbox(
