@@ -35,9 +35,9 @@ body {margin: 0 auto; padding: 2rem 1.5rem; max-width: 72rem; background: var(--
 h1 {font-size: 1.7rem; margin: 0;} h2 {font-size: 1.2rem; margin: 2.2rem 0 .6rem;}
 h3 {font-size: 1.05rem; margin: 0 0 .6rem;}
 p {margin: .4rem 0; max-width: 48rem;} .soft, figcaption {color: var(--soft); font-size: .88rem;}
-.row {display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr));}
+.row {display: flex; flex-wrap: wrap; gap: 1rem;}
 .card {background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-  padding: 1rem; max-width: 24rem;}
+  padding: 1rem; flex: 1 1 14rem; max-width: 22rem;}
 figure {margin: 0 0 .8rem;} img {display: block; width: 100%; border-radius: 5px;}
 ol {margin: .2rem 0 .6rem; padding-left: 1.4rem;} li.off {opacity: .6;}
 table {border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .94rem;}
@@ -61,8 +61,8 @@ svg text {fill: var(--ink); font: 13px system-ui, sans-serif;}
   :root {--ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff;}
   body {padding: 0; font-size: 10.5pt; max-width: none;}
   * {print-color-adjust: exact; -webkit-print-color-adjust: exact;}
-  .row {grid-template-columns: repeat(auto-fit, minmax(40mm, 1fr)); gap: 4mm;}
-  .card {padding: 3mm; max-width: 62mm;}
+  .row {gap: 4mm;}
+  .card {padding: 3mm; flex: 1 1 40mm; max-width: 60mm;}
   .card, figure, img, svg, tr, .keep {break-inside: avoid;}
   h2, h3 {break-after: avoid;}
   .wide {overflow: visible;} table {font-size: 9pt;} th, td {padding: .2rem .4rem;}
@@ -196,7 +196,7 @@ def _card(variant: Variant, target: int, name: str, strongest: float, palette: d
         f"<li{'' if step.on else ' class=off'}>{escape(words(step))}</li>" for step in variant.stack
     )
     shares = variant.explanation.shares(target)
-    drawn = f"Regions, {percent(area)}" if area else "No region is left"
+    drawn = f"Drawn: {percent(area)} of the picture" if area else "No region is left"
     if not area and not variant.stack:
         drawn = "No region is drawn"
     return f"""<section class="card"><h3>{escape(variant.name)}</h3>
