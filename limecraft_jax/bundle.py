@@ -87,19 +87,16 @@ class Bundle:
 
 
 def write(
-    path: str | os.PathLike[str] | None,
     variants: Sequence[compare.Variant],
     settings: Settings,
     model: str,
     classes: Sequence[str],
     files: dict[str, bytes] | None = None,
 ) -> bytes:
-    """A comparison as a session bundle.
+    """A comparison as a session bundle: the contents of a zip file.
 
     Parameters
     ----------
-    path
-        Where to write it; None only returns it.
     variants
         The original first, as `compare.compare` gives them.
     settings, model, classes
@@ -140,8 +137,6 @@ def write(
                     f"got {len(data) // MEGA} MB: keep fewer variants."
                 )
             file.writestr(name, data)
-    if path is not None:
-        Path(path).write_bytes(packed.getvalue())
     return packed.getvalue()
 
 

@@ -230,7 +230,8 @@ def test_every_variant_of_a_session_is_written(files, run, tmp_path):
     mask = masks.load_mask(files / "regions.png", (28, 28)).labels
     stacks = [("a", (Step(Remove(), (1,)),)), ("b", (Step(Flip(), (2,)),))]
     variants = compare.compare(model, image, mask, stacks, SETTINGS)
-    bundle.write(tmp_path / "s.zip", variants, SETTINGS, "digits", tuple("0123456789"))
+    packed = bundle.write(variants, SETTINGS, "digits", tuple("0123456789"))
+    (tmp_path / "s.zip").write_bytes(packed)
     status, said, _ = run("replay", tmp_path / "s.zip", "--quiet", "--out", tmp_path / "o")
     assert status == 0
     assert "a: " in said
