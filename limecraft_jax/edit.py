@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from limecraft_jax.knobs import Knob, Scene
 from limecraft_jax.moves import Flip, Power, Remove, Rotate, Scale, Shift
-from limecraft_jax.paints import Blur, Brightness, Contrast, Noise, Offset, Recolor
+from limecraft_jax.paints import Blur, Brightness, Contrast, Hue, Noise, Offset, Recolor
 from limecraft_jax.types import InputError, unknown
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ EDITS: dict[str, type[Any]] = {
     "brightness": Brightness,
     "contrast": Contrast,
     "recolor": Recolor,
+    "hue": Hue,
     "blur": Blur,
     "noise": Noise,
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import numpy as np
 from scipy import ndimage
-from skimage.color import lab2rgb, rgb2lab
+from skimage.color import lab2rgb, lab2xyz, rgb2lab
+from skimage.color.colorconv import rgb_from_xyz
 
 from limecraft_jax import warp
 from limecraft_jax.knobs import Checked, Knob
@@ -123,11 +125,42 @@ class Recolor(_Painting):
             for colors in (goal[0], image[own])
         )
         pixels += self.strength * (goal - pixels.mean(axis=0))
-        light = np.clip(pixels[:, 0], 0, 100)
-        # no color has less blue light than none: Z = 0 where b = 200 (L + 16) / 116
-        most = 200 * (light + 16) / 116 - 1e-9
-        pixels = np.stack([light, pixels[:, 1], np.minimum(pixels[:, 2], most)], axis=-1)
-        return lab2rgb(pixels)[:, :channels]
+        return lab2rgb(_possible(pixels))[:, :channels]
+
+
+@dataclasses.dataclass(frozen=True)
+class Hue(_Painting):
+    """Turn the hue and keep the lightness: (a*, b*) turns about gray in CIE Lab.
+
+    In CIE 1976 L*a*b* (Robertson 1977) lightness is L*, hue the angle of (a*, b*) and chroma its
+    length. Where sRGB has no color of that chroma it gets the most that there is. Gray stays.
+
+    Attributes
+    ----------
+    angle
+        Degrees, from red by way of yellow and green to blue; the default is ours.
+    """
+
+    angle: float = 90.0
+    label: ClassVar[str] = "hue"
+    knobs: ClassVar[dict[str, Knob]] = {"angle": Knob(-180, 180, 0, unit="°")}
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whole turns change nothing."""
+        return self.angle % 360 == 0
+
+    def _paint(self, image, own):
+        pixels = image[own]
+        colored = (pixels != pixels[:, :1]).any(axis=1)
+        if not colored.any():
+            return pixels
+        turn = math.radians(self.angle % 360)
+        c, s = math.cos(turn), math.sin(turn)
+        lab = rgb2lab(pixels[colored].astype(np.float64))
+        lab[:, 1:] @= np.array([[c, s], [-s, c]])
+        pixels[colored] = lab2rgb(_possible(_within(lab)))
+        return pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,3 +213,28 @@ class Noise(_Painting):
     def _paint(self, image, own):
         noise = np.random.default_rng(self.seed).standard_normal(image.shape, np.float32)
         return image[own] + self.sigma * noise[own]
+
+
+def _possible(lab: np.ndarray) -> np.ndarray:
+    """Lab colors [n 3] with no less than no light: Z = 0 where b = 200 (L + 16) / 116."""
+    light = np.clip(lab[:, 0], 0, 100)
+    most = 200 * (light + 16) / 116 - 1e-9
+    return np.stack([light, lab[:, 1], np.minimum(lab[:, 2], most)], axis=-1)
+
+
+def _within(lab: np.ndarray) -> np.ndarray:
+    """Lab colors [n 3], their chroma lowered to what sRGB has at this lightness and hue."""
+
+    def outside(colors):
+        light = lab2xyz(_possible(colors)) @ rgb_from_xyz.T
+        return (np.abs(light - 0.5) > 0.5 + 1e-4).any(axis=1)
+
+    out = lab.copy()
+    beyond = outside(out)
+    if beyond.any():
+        most = np.zeros((beyond.sum(), 1))
+        for part in 0.5 ** np.arange(1, 13):
+            tried = lab[beyond] * np.insert(np.repeat(most + part, 2, axis=1), 0, 1, axis=1)
+            most += part * ~outside(tried)[:, None]
+        out[beyond, 1:] *= most
+    return out

@@ -14,6 +14,8 @@ st.caption(
     "says to the new picture."
 )
 
+editing.gallery(session)
+compared.open_session_file(session)
 look.step(1, "Choose a classifier and a picture")
 subject = choose.choose(session)
 lab = session.lab(subject.shown.key)

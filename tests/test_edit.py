@@ -20,6 +20,7 @@ from limecraft_jax.edit import (  # what `eval(repr(...))` needs
     Contrast,
     Flip,
     History,
+    Hue,
     Noise,
     Offset,
     Power,
@@ -62,6 +63,8 @@ PAINTS = [
     Contrast(0),
     Recolor(),
     Recolor(0.1, 0.2, 0.9, 0.5),
+    Hue(),
+    Hue(-33.3),
     Blur(),
     Blur(0.7),
     Noise(),
@@ -150,7 +153,8 @@ def test_an_edit_of_nothing_returns_the_same_bytes(name):
 @pytest.mark.parametrize("turns", [-2, 0, 1])
 def test_whole_turns_are_nothing(turns):
     image = picture()
-    assert Rotate(360 * turns)(image, drawing(), (1,)).image is image
+    for kind in (Rotate, Hue):
+        assert kind(360 * turns)(image, drawing(), (1,)).image is image
 
 
 @pytest.mark.parametrize("regions", [(1,), (2,), (3,), (1, 2), (3, 2, 1)], ids=str)
@@ -173,7 +177,8 @@ def test_nothing_changes_outside_the_old_place_and_the_new_one(change, c, region
     touched = np.isin(mask, regions) | np.isin(moved, regions)
     assert edited[~touched].tobytes() == image[~touched].tobytes()
     np.testing.assert_array_equal(moved[~touched], mask[~touched])
-    assert not np.array_equal(edited, image) or change == Flip("up-down")
+    by_nature = change == Flip("up-down") or (isinstance(change, Hue) and c == 1)
+    assert not np.array_equal(edited, image) or by_nature
     if change in PAINTS:
         assert moved is mask
     again = change(image, mask, regions)
@@ -615,6 +620,41 @@ def test_recolor_toward_extremes_stays_in_range_and_is_silent(color):
     assert np.isfinite(got).all()
     assert got.min() >= 0
     assert got.max() <= 1
+
+
+@pytest.mark.parametrize("angle", [-120, 45, 90, 180])
+def test_hue_turns_colors_and_keeps_lightness_and_chroma(angle):
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0.45, 0.55, (H, W, 3)).astype(np.float32)  # in reach of every hue
+    whole = np.ones((H, W), np.int32)
+    got, was = rgb2lab(Hue(angle)(image, whole, (1,)).image), rgb2lab(image)
+    want = (was[..., 1] + 1j * was[..., 2]) * np.exp(1j * np.radians(angle))
+    np.testing.assert_allclose(got[..., 0], was[..., 0], atol=1e-3)
+    np.testing.assert_allclose(got[..., 1], want.real, atol=0.01)
+    np.testing.assert_allclose(got[..., 2], want.imag, atol=0.01)
+    back = Hue(-angle)(Hue(angle)(image, whole, (1,)).image, whole, (1,)).image
+    np.testing.assert_allclose(back, image, atol=1e-5)
+
+
+@pytest.mark.parametrize("angle", [-90, 30, 60, 180])
+def test_hue_keeps_lightness_and_hue_where_no_such_color_exists(angle):
+    rng = np.random.default_rng(0)
+    image = rng.random((H, W, 3)).astype(np.float32)
+    got, was = (
+        rgb2lab(x) for x in (Hue(angle)(image, np.ones((H, W), np.int32), (1,)).image, image)
+    )
+    np.testing.assert_allclose(got[..., 0], was[..., 0], atol=0.2)
+    a, b = (x[..., 1] + 1j * x[..., 2] for x in (got, was))
+    assert (np.abs(a) <= np.abs(b) + 0.1).all()
+    vivid = np.abs(a) > 5
+    off = np.angle(a * b.conj() * np.exp(-1j * np.radians(angle)))[vivid]
+    np.testing.assert_allclose(off, 0, atol=0.02)
+
+
+def test_hue_leaves_gray_alone_bit_for_bit():
+    for c in (1, 3):
+        image = picture(1).repeat(c, axis=2)
+        assert Hue(77)(image, drawing(), (1, 2)).image.tobytes() == image.tobytes()
 
 
 def test_blur_averages_the_region_s_own_pixels():

@@ -65,6 +65,10 @@ def choose(session: Session) -> Subject:
         help="Any common picture file. It stays in the memory of this program and is forgotten "
         "when you close the page.",
     )
+    fits = (card.height, card.width, card.channels)
+    if session.opened and session.opened.pixels.shape == fits:
+        look.notes(session.opened.notes)
+        return Subject(card, session.opened, "opened session")
     if session.upload:
         name, data = session.upload
         with one_sentence():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +12,11 @@ import streamlit as st
 from limecraft_jax import draw, images, masks
 from limecraft_jax.app import cache, look, strokes
 from limecraft_jax.app.choose import Subject
-from limecraft_jax.app.session import Lab, one_sentence
+from limecraft_jax.app.session import Lab, Session, one_sentence
 from limecraft_jax.edit import Stack
 
 if TYPE_CHECKING:
+    from limecraft_jax.bundle import Bundle
     from limecraft_jax.compare import Variant
     from limecraft_jax.lime import Settings
 
@@ -27,6 +28,78 @@ class Comparison:
     key: str
     settings: Settings
     variants: tuple[Variant, ...]
+
+
+def open_session_file(session: Session) -> None:
+    """Open a session that was saved, and do it again to the last digit."""
+    with st.expander("Open a saved session", icon=":material/folder_open:"):
+        given = st.file_uploader("A session file (zip)", type=["zip"], key="session-file")
+
+        def take():
+            if given:
+                _open(session, given.getvalue())
+
+        st.button("Open it", disabled=given is None, on_click=take)
+    if session.replaying:
+        with one_sentence():
+            _replay(session, session.replaying)
+        session.replaying = None
+    if session.replayed:
+        st.info(session.replayed, icon=":material/fact_check:")
+
+
+def _open(session: Session, data: bytes) -> None:
+    from limecraft_jax import bundle, models
+    from limecraft_jax.types import InputError, unknown
+
+    try:
+        opened = bundle.read(data)
+        if opened.model not in models.MODELS:
+            raise unknown("the session's model", opened.model, models.MODELS)
+    except InputError as error:
+        session.replayed = f"The file cannot be opened: {error}"
+        return
+    shown = cache.Shown(
+        cache.digest(opened.image),
+        opened.image,
+        images.to_jpeg(draw.enlarge(opened.image)),
+        ("This picture comes from the session that you opened.",),
+    )
+    session.opened, session.replaying = shown, opened
+    st.session_state["model"] = opened.model
+    numbers = {int(v): i for i, v in enumerate(np.unique(opened.mask[opened.mask != 0]), 1)}
+    base = np.zeros(opened.mask.shape, np.int32)
+    for value, number in numbers.items():
+        base[opened.mask == value] = number
+    sketch, lab = session.sketch(shown.key), session.lab(shown.key)
+    sketch.base, sketch.base_notes = base if numbers else None, ()
+    sketch.restart({})
+    lab.variants = {
+        name: tuple(
+            replace(step, regions=tuple(numbers.get(r, r) for r in step.regions)) for step in stack
+        )
+        for name, stack in opened.variants
+    }
+    lab.do(next(reversed(lab.variants.values()), ()))
+
+
+def _replay(session: Session, opened: Bundle) -> None:
+    from limecraft_jax import bundle, models
+
+    classes = models.card(opened.model).classes
+    with st.spinner("Doing the session again …"):
+        variants = bundle.replay(opened, cache.model(opened.model))
+        check = bundle.check(opened, variants, classes)
+    session.lab(cache.digest(opened.image)).comparison = Comparison(
+        "opened", opened.settings, variants
+    )
+    said = (
+        "Done again: every number is the same, to the last digit."
+        if check.same
+        else f"Done again: {len(check.differences)} numbers differ, the first being "
+        f"{check.differences[0]}."
+    )
+    session.replayed = " ".join([said, *check.notes])
 
 
 def kept(lab: Lab) -> dict[str, Stack]:

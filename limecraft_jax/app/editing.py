@@ -9,21 +9,58 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from limecraft_jax import edit
-from limecraft_jax.app import strokes
-from limecraft_jax.app.session import Lab
+from limecraft_jax import edit, masks, models
+from limecraft_jax.app import cache, strokes
+from limecraft_jax.app.session import Lab, Session
 from limecraft_jax.knobs import Knob
 
-PAPER: dict[str, tuple[Any, ...]] = {
-    "Color (as in the paper's Fig. 4e)": (edit.Offset(red=0.25, green=0.15, blue=0.1),),
-    "Shape, power 1.4 (Fig. 4g)": (edit.Power(1.4),),
-    "Hair removal (Fig. 4i)": (edit.Remove(),),
-    "Shift, half turn and skin color (Fig. 4k)": (
-        edit.Recolor(),
-        edit.Rotate(180),
-        edit.Shift(10, 10),
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """An example of editing: a bundled picture, and what is done to which of its regions."""
+
+    title: str
+    file: str
+    steps: tuple[tuple[Any, str], ...]  # edit, and the region by its name in the index
+
+
+CASES = (
+    Case("Remove the ruler", "lesions/melanoma_ruler.png", ((edit.Remove(), "ruler"),)),
+    Case("Remove the hairs", "lesions/nevus_hairs.png", ((edit.Remove(), "hairs"),)),
+    Case("Another color", "lesions/melanoma.png", ((edit.Offset(0.25, 0.15, 0.1), "lesion"),)),
+    Case("Another shape", "lesions/melanoma.png", ((edit.Power(1.4), "lesion"),)),
+    Case(
+        "Turned, moved, other skin",
+        "lesions/nevus_ruler.png",
+        ((edit.Recolor(), "skin"), (edit.Rotate(180), "lesion"), (edit.Shift(10, 10), "lesion")),
     ),
-}
+)
+
+
+def gallery(session: Session) -> None:
+    """Examples to begin with: the paper's own cases (§4.1, Fig. 4) and the planted shortcut."""
+    st.caption("Examples, one click each (the cases of the LIMEcraft paper, and a bad habit):")
+    for column, case in zip(st.columns(len(CASES)), CASES, strict=True):
+        column.button(
+            case.title, on_click=load, args=(session, case), width="stretch", key=case.title
+        )
+
+
+def load(session: Session, case: Case) -> None:
+    """Put an example on the page: its picture, its mask and its edits."""
+    entry = next(e for e in cache.examples() if e.get("file") == case.file)
+    card = models.card(entry["model"])
+    st.session_state["model"] = card.name
+    st.session_state[f"example-{card.name}"] = entry
+    session.drop_upload()
+    source = str(cache.EXAMPLES / case.file)
+    shown = cache.picture(cache.digest(source, card), source, card)
+    sketch, lab = session.sketch(shown.key), session.lab(shown.key)
+    mask = masks.load_mask(cache.EXAMPLES / entry["mask"], shown.pixels.shape[:2])
+    sketch.base, sketch.base_notes = mask.labels, ()
+    sketch.restart({})
+    number = {name: i for i, name in enumerate(entry["regions"], 1)} | {"skin": 0}
+    lab.do(tuple(edit.Step(change, (number[region],)) for change, region in case.steps))
 
 
 def names(drawing: strokes.Drawing) -> dict[int, str]:
@@ -45,9 +82,9 @@ def panel(lab: Lab, drawing: strokes.Drawing, key: str) -> None:
     )
     chosen = where.multiselect(
         "of",
-        list(regions),
+        [*regions, 0],
         default=list(regions)[:1],
-        format_func=regions.__getitem__,
+        format_func=lambda r: regions.get(r, "the rest"),
         key=f"edit-of-{key}-{len(regions)}",
         help="Which of the regions that you drew.",
     )
@@ -55,19 +92,13 @@ def panel(lab: Lab, drawing: strokes.Drawing, key: str) -> None:
     def append():
         lab.do((*lab.stack, edit.Step(edit.EDITS[name](), tuple(chosen))))
 
-    add, paper = st.columns(2)
-    add.button(
+    st.button(
         "Add this edit",
         icon=":material/add:",
         on_click=append,
         disabled=not chosen,
         width="stretch",
     )
-    with paper.popover("From the paper", icon=":material/science:", width="stretch"):
-        for title, edits in PAPER.items():
-            if st.button(title, width="stretch", key=f"paper-{title}", disabled=not chosen):
-                lab.do(tuple(edit.Step(e, tuple(chosen)) for e in edits))
-                st.rerun()
     for i, step in enumerate(lab.stack):
         with st.container(border=True):
             _step(lab, i, step, regions, key)
@@ -97,7 +128,8 @@ def panel(lab: Lab, drawing: strokes.Drawing, key: str) -> None:
 
 def _step(lab: Lab, i: int, step: edit.Step, regions: dict[int, str], key: str) -> None:
     head, off, up, down, gone = st.columns([5, 1.6, 1, 1, 1], vertical_alignment="center")
-    of = ", ".join(regions.get(r, f"label {r}") for r in step.regions)
+    called = {0: "all that is not drawn", **regions}
+    of = ", ".join(called.get(r, f"label {r}") for r in step.regions)
     head.markdown(f"**{i + 1}. {step.edit.label}** · {of}")
     small: dict[str, Any] = {"width": "stretch", "type": "tertiary"}
     up.button(

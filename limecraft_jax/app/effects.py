@@ -55,6 +55,12 @@ def before_and_after(
         after = cache.prediction(subject.card.name, cache.digest(scene.image), scene.image)
         table(subject.card.classes, before, after)
         if any(step.on for step in lab.stack):
+            from limecraft_jax.app import plots
+
+            st.altair_chart(
+                plots.differences(before, after, subject.card.classes),
+                alt="By how many points the probability of every class changes",
+            )
             _verdict(subject, drawing, lab, before, after)
         return before, after
     return None

@@ -85,6 +85,44 @@ def radar(answers: Mapping[str, np.ndarray], classes: Sequence[str]) -> alt.Laye
     return chart.configure_view(strokeWidth=0)
 
 
+def differences(before: np.ndarray, after: np.ndarray, classes: Sequence[str], most: int = 12):
+    """By how many points every class rises or falls, the largest change first.
+
+    Parameters
+    ----------
+    before, after
+        Probabilities ``[k]``.
+    classes
+        Names of the k classes.
+    most
+        Number of classes shown.
+    """
+    order = np.argsort(-np.abs(after - before), kind="stable")[:most]
+    rows = [
+        {
+            "Class": classes[i],
+            "Change": 100 * float(after[i] - before[i]),
+            "way": "rises" if after[i] > before[i] else "falls",
+        }
+        for i in order
+    ]
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(cornerRadius=2)
+        .encode(
+            y=alt.Y("Class:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
+            x=alt.X("Change:Q", title="change of the probability (points)"),
+            color=alt.Color(
+                "way:N",
+                scale=alt.Scale(domain=["rises", "falls"], range=["#0072b2", "#e66100"]),
+                legend=None,
+            ),
+            tooltip=["Class:N", alt.Tooltip("Change:Q", format="+.2f")],
+        )
+        .properties(height=24 * len(rows) + 30)
+    )
+
+
 def doses(sweep, classes: Sequence[str], name: str, unit: str, most: int = 6):
     """Probability of the likeliest classes against the dose; dashed where the class changes.
 

@@ -12,7 +12,9 @@ from limecraft_jax.edit import History, Stack
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
+    from limecraft_jax.app.cache import Shown
     from limecraft_jax.app.compared import Comparison
+    from limecraft_jax.bundle import Bundle
     from limecraft_jax.lime import Settings
     from limecraft_jax.types import Neighborhood
 
@@ -96,6 +98,9 @@ class Session:
     sketches: dict[str, Sketch] = field(default_factory=dict)
     labs: dict[str, Lab] = field(default_factory=dict)
     upload: tuple[str, bytes] | None = None  # name and contents
+    opened: Shown | None = None  # the picture of a session that was opened
+    replaying: Bundle | None = None  # a session that is to be done again
+    replayed: str = ""  # what came of it
     job: Job | None = None
 
     def lab(self, picture: str) -> Lab:
@@ -106,10 +111,11 @@ class Session:
         """Keep what was put into the page's file box, also when that box is gone."""
         given = st.session_state.get("upload")
         self.upload = (given.name, given.getvalue()) if given else None
+        self.opened = None
 
     def drop_upload(self) -> None:
         """Go back to the examples."""
-        self.upload = None
+        self.upload = self.opened = None
 
     def sketch(self, picture: str) -> Sketch:
         """The drawing on a picture, kept while others are looked at.
