@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from scipy.ndimage import grey_dilation
+from skimage.morphology import disk
 
 from limecraft_jax import edit, masks, models
 from limecraft_jax.app import cache, strokes
@@ -24,13 +26,14 @@ class Case:
     steps: tuple[tuple[Any, str], ...]  # edit, and the region by its name in the index
 
 
+MARGIN = 3  # pixels around a region of an example, so that its hole is filled from clean skin
 CASES = (
     Case("Remove the ruler", "lesions/melanoma_ruler.png", ((edit.Remove(), "ruler"),)),
     Case("Remove the hairs", "lesions/nevus_hairs.png", ((edit.Remove(), "hairs"),)),
     Case("Another color", "lesions/melanoma.png", ((edit.Offset(0.25, 0.15, 0.1), "lesion"),)),
     Case("Another shape", "lesions/melanoma.png", ((edit.Power(1.4), "lesion"),)),
     Case(
-        "Turned, moved, other skin",
+        "Turned and moved",
         "lesions/nevus_ruler.png",
         ((edit.Recolor(), "skin"), (edit.Rotate(180), "lesion"), (edit.Shift(10, 10), "lesion")),
     ),
@@ -56,8 +59,9 @@ def load(session: Session, case: Case) -> None:
     source = str(cache.EXAMPLES / case.file)
     shown = cache.picture(cache.digest(source, card), source, card)
     sketch, lab = session.sketch(shown.key), session.lab(shown.key)
-    mask = masks.load_mask(cache.EXAMPLES / entry["mask"], shown.pixels.shape[:2])
-    sketch.base, sketch.base_notes = mask.labels, ()
+    mask = masks.load_mask(cache.EXAMPLES / entry["mask"], shown.pixels.shape[:2]).labels
+    grown = grey_dilation(mask, footprint=disk(MARGIN))
+    sketch.base, sketch.base_notes = np.where(mask > 0, mask, grown), ()
     sketch.restart({})
     number = {name: i for i, name in enumerate(entry["regions"], 1)} | {"skin": 0}
     lab.do(tuple(edit.Step(change, (number[region],)) for change, region in case.steps))
@@ -105,21 +109,18 @@ def panel(lab: Lab, drawing: strokes.Drawing, key: str) -> None:
     undo, redo, clear = st.columns(3)
     undo.button(
         "Undo edit",
-        icon=":material/undo:",
         on_click=lab.undo,
         disabled=not lab.history.past,
         width="stretch",
     )
     redo.button(
         "Redo edit",
-        icon=":material/redo:",
         on_click=lab.redo,
         disabled=not lab.history.future,
         width="stretch",
     )
     clear.button(
         "No edits",
-        icon=":material/delete:",
         on_click=lambda: lab.do(()),
         disabled=not lab.stack,
         width="stretch",

@@ -24,6 +24,9 @@ STYLE = """<style>
 .lc-key i {display: inline-block; width: .85rem; height: .85rem; border-radius: 3px;
   margin-right: .4rem; vertical-align: -.05rem;}
 .lc-note {opacity: .75; font-size: .88rem;}
+.lc-note i {display: inline-block; width: 1.05em; height: 1.05em; line-height: 1.05em;
+  border: 1px solid currentColor; border-radius: 50%; text-align: center; font-size: .8em;
+  font-style: normal; margin-right: .25em;}
 </style>"""
 
 
@@ -68,4 +71,4 @@ def hatched(color: str) -> str:
 def notes(sentences: Iterable[str]) -> None:
     """What was done to a file or a drawing, said in small print."""
     for sentence in sentences:
-        st.html(f'<div class="lc-note">ⓘ {html.escape(sentence)}</div>')
+        st.html(f'<div class="lc-note"><i>i</i> {html.escape(sentence)}</div>')

@@ -110,7 +110,9 @@ def differences(before: np.ndarray, after: np.ndarray, classes: Sequence[str], m
         alt.Chart(alt.Data(values=rows))
         .mark_bar(cornerRadius=2)
         .encode(
-            y=alt.Y("Class:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
+            y=alt.Y(
+                "Class:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)
+            ),
             x=alt.X("Change:Q", title="change of the probability (points)"),
             color=alt.Color(
                 "way:N",
