@@ -180,15 +180,15 @@ def _knobs(lab: Lab, i: int, step: edit.Step, key: str) -> None:
         lab.do((*lab.stack[:i], new, *lab.stack[i + 1 :]))
 
     if isinstance(step.edit, edit.Recolor):
-        widget = f"color-{key}-{i}"
+        picker = f"color-{key}-{i}"
         parts = [getattr(step.edit, c) for c in ("red", "green", "blue")]
-        st.session_state[widget] = "#" + "".join(f"{round(255 * v):02x}" for v in parts)
+        st.session_state[picker] = "#" + "".join(f"{round(255 * v):02x}" for v in parts)
 
         def recolor():
-            r, g, b = (int(st.session_state[widget][j : j + 2], 16) / 255 for j in (1, 3, 5))
+            r, g, b = (int(st.session_state[picker][j : j + 2], 16) / 255 for j in (1, 3, 5))
             set_to(red=round(r, 4), green=round(g, 4), blue=round(b, 4))
 
-        st.color_picker("toward this color", key=widget, on_change=recolor)
+        st.color_picker("toward this color", key=picker, on_change=recolor)
         fields = ["strength"]
     columns = st.columns(max(len(fields), 1), gap="medium")
     for column, field in zip(columns, fields, strict=False):
