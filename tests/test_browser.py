@@ -160,6 +160,16 @@ def test_draw_explain_read_download(visit):
     expect(chart).to_be_visible()
     assert chart.locator("path[aria-roledescription=bar]").count() == 20
 
+    # What lights up when touched lies exactly over the picture.
+    corners = (
+        "e => {const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]}"
+    )
+    shapes = chart.locator("path[aria-roledescription=geoshape]")
+    assert shapes.count() == 100
+    boxes = np.array(shapes.evaluate_all(f"all => all.map({corners})"))
+    shown = chart.locator("image").evaluate(corners)
+    np.testing.assert_allclose([*boxes[:, :2].min(0), *boxes[:, 2:].max(0)], shown, atol=0.5)
+
     told = result(page)
     assert told["samples"] == 256
     region = np.array(told["superpixels"]["region"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import limecraft_jax
+from tests import run
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "limecraft_jax"
@@ -183,3 +184,20 @@ def test_public_names_lead_somewhere():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         limecraft_jax.nonsense  # noqa: B018
     assert set(dir(limecraft_jax)) == set(limecraft_jax.__all__)
+
+
+@pytest.mark.parametrize("broken", [None, "ruff", "mypy", "pytest"])
+def test_the_one_command_tells_what_failed(broken, monkeypatch, capsys):
+    called = []
+
+    def call(*command):
+        called.append(command)
+        return "pip" in command or broken not in command
+
+    monkeypatch.setattr(run, "call", call)
+    monkeypatch.setattr(run, "get_browser", lambda: True)
+    assert run.main(["-k", "nothing"]) == (broken is not None)
+    names = ", ".join(name for name in run.CHECKS if broken and name.startswith(broken))
+    assert capsys.readouterr().out == (f"Failed: {names}.\n" if names else "All checks passed.\n")
+    assert [command[3:] for command in called if "-k" in command] == [("-k", "nothing")]
+    assert len(called) == 1 + len(run.CHECKS)

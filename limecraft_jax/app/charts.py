@@ -98,7 +98,7 @@ def _map(explanation, rows, picture, hover, tooltip):
         .project(
             type="identity",
             scale=width / w,
-            translate=[width / w / 2, height / h / 2],
+            translate=[0, 0],
         )
         .add_params(hover)
     )
