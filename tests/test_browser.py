@@ -161,7 +161,7 @@ def test_draw_explain_read_download(visit):
     assert chart.locator("path[aria-roledescription=bar]").count() == 20
 
     # What lights up when touched lies exactly over the picture.
-    corners = (
+    corners = "e => {const b = e.getBoundingClientRect(); return [b.x, b.y, b.right, b.bottom]}"
         "e => {const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]}"
     )
     shapes = chart.locator("path[aria-roledescription=geoshape]")
