@@ -162,8 +162,6 @@ def test_draw_explain_read_download(visit):
 
     # What lights up when touched lies exactly over the picture.
     corners = "e => {const b = e.getBoundingClientRect(); return [b.x, b.y, b.right, b.bottom]}"
-        "e => {const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]}"
-    )
     shapes = chart.locator("path[aria-roledescription=geoshape]")
     assert shapes.count() == 100
     boxes = np.array(shapes.evaluate_all(f"all => all.map({corners})"))
