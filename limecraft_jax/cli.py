@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"limecraft_jax: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"limecraft_jax: a file cannot be read or written: {error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("limecraft_jax: stopped.", file=sys.stderr)
         return 130

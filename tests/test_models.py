@@ -141,7 +141,7 @@ def test_digits_split_keeps_the_quarters_apart():
 @functools.cache
 def fresh():
     """Lesions that neither training nor the cards have seen."""
-    return tuple(dermoscopy.collection(30_000_000, 140, shortcut) for shortcut in (True, False))
+    return tuple(dermoscopy.collection(30_000_000, 98, shortcut) for shortcut in (True, False))
 
 
 @pytest.mark.parametrize("name", LESIONS)
@@ -263,7 +263,7 @@ def test_a_stroke_covers_its_length_times_its_width():
     assert canvas.sum() == pytest.approx(4 * length + np.pi * 2**2, rel=0.03)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["digits", "lesions-clean"])
 def test_training_writes_weights_that_load(name, tmp_path):
     small = {} if name == "digits" else {"pictures": 14, "held_out": 14}
     card = train.TRAINERS[name](name, 0, tmp_path, steps=2, **small)

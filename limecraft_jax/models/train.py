@@ -37,7 +37,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 HELD_OUT = 10_000_000
 CELLS = 48
 # Weight of the squared difference between the log-probabilities of a picture's two versions.
-AGREEMENT = 25.0
+AGREEMENT = 5.0
 
 
 def fit(
