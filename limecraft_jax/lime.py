@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -233,15 +234,20 @@ def query(
     if neighborhood.done:
         return
     starts = range(len(neighborhood.probs) // batch * batch, n, batch)
-    pending = answers(starts[0])
-    probs = [neighborhood.probs[: starts.start]]
-    for i, start in enumerate(starts):
-        probs.append(np.asarray(pending)[: n - start])
-        if i + 1 < len(starts):
-            pending = answers(starts[i + 1])
-        probs = [np.concatenate([p for p in probs if len(p)])]
-        _finite(probs[0][start:])
-        yield dataclasses.replace(neighborhood, probs=probs[0])
+    waiting = iter(starts)
+    # The device works on the next batch while the last one is looked at; a host has one at a time.
+    depth = 2 if isinstance(model, Classifier) else 1
+    pending: deque = deque()
+    probs = None
+    for start in starts:
+        pending.extend(map(answers, itertools.islice(waiting, depth - len(pending))))
+        found = np.asarray(pending.popleft())[: n - start]
+        _finite(found)
+        if probs is None:
+            probs = np.empty((n, found.shape[1]), np.float32)
+            probs[:start] = neighborhood.probs[:start] if start else 0
+        probs[start : start + batch] = found
+        yield dataclasses.replace(neighborhood, probs=probs[: start + batch])
 
 
 def resolve(
