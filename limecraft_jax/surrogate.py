@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import ThreadpoolController
 
 from limecraft_jax.pytree import pytree
 from limecraft_jax.types import Fit, InputError
@@ -32,8 +33,10 @@ GROUPS = 10
 ROWS, COLUMNS = 260, 64  # sizes are padded to multiples, so that few of them are ever compiled
 
 # XLA hands a batch of Cholesky factorizations to the very threads that wait for it: on a machine of
-# few cores, two such batches at once wait forever.
+# few cores, two such batches at once wait forever. And the LAPACK underneath starts threads of its
+# own for matrices that need none, which makes 4 ms into 350 ms on two cores.
 _ALONE = threading.Lock()
+_LAPACK = ThreadpoolController()  # by way of scikit-learn, which needs it too
 
 # GPUs may round float32 products to 10 bits unless told not to.
 product = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
@@ -149,7 +152,7 @@ def fit(
     y_padded = np.pad(y, ((0, rows), (0, 0))).astype(np.float32)
     w_padded = np.pad(weights, (0, rows)).astype(np.float32)
     ridge = jax.tree.map(np.float32, ridge)  # whatever kind of number came in, one compilation
-    with _ALONE:
+    with _ALONE, _LAPACK.limit(limits=1, user_api="blas"):
         coef, intercept, r2, stderr = map(np.asarray, solve(ridge, z_padded, y_padded, w_padded))
     rounding = 1e-6 * np.maximum(np.abs(y).max(axis=0), 1e-30)[:, None]
     stderr = (
