@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax.images import LEAST_SIDE, MAX_SIDE, decode, open_header
+from limecraft_jax.images import LEAST_SIDE, MAX_SIDE, array_header, decode, open_header
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -109,12 +109,7 @@ def picture(data: bytes) -> Float32[np.ndarray, "h w c"]:
     """An .npy file of a picture; the header is checked before any memory is taken."""
     file = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran, dtype = read(file)
+        shape, fortran, dtype = array_header(file)
     except Exception as error:  # foreign bytes: whatever the parser stumbles over
         raise InputError(f"image.npy must be an .npy file, got a damaged one: {AGAIN}.") from error
     fits = len(shape) == 3 and shape[2] in (1, 3) and dtype == np.float32 and not fortran

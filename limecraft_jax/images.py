@@ -169,6 +169,18 @@ def read_bytes(source: bytes | str | os.PathLike[str], what: str) -> bytes:
     return data
 
 
+def array_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, Fortran order and type that an .npy file announces; nothing is allocated yet.
+
+    Raises whatever NumPy's parser stumbles over in foreign bytes.
+    """
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    return read(file)
+
+
 def open_header(data: bytes, what: str) -> Image.Image:
     """Open a picture without decoding it, and check the size that its header announces."""
     reader = next((read for mark, read in _READERS.items() if data.startswith(mark)), None)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from .images import MOST_PIXELS, decode, open_header, read_bytes
+from .images import MOST_PIXELS, array_header, decode, open_header, read_bytes
 from .types import InputError
 
 if TYPE_CHECKING:
@@ -129,12 +129,7 @@ def _from_array(
     """
     file = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, _, dtype = read(file)
+        shape, _, dtype = array_header(file)
     except Exception as error:  # foreign bytes: whatever the parser stumbles over
         raise InputError(
             "a mask must be a whole .npy file, got a damaged one: save it again."

@@ -9,7 +9,7 @@ from limecraft_jax import draw, edit, images
 from limecraft_jax.app import cache, compared, look, strokes
 from limecraft_jax.app.canvas import rgb
 from limecraft_jax.app.choose import Subject
-from limecraft_jax.app.editing import names, reach
+from limecraft_jax.app.editing import reach
 from limecraft_jax.app.session import Lab, one_sentence
 from limecraft_jax.knobs import Scene
 
@@ -156,6 +156,8 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
             hide_index=True,
             column_config={t: st.column_config.NumberColumn(format="%.1f %%") for t in answers},
         )
+    from limecraft_jax.compare import words
+
     for title in list(lab.variants):
         row, load, drop = st.columns([4, 1.2, 1.2], vertical_alignment="center")
         row.markdown(f"**{title}** · " + (", ".join(words(s) for s in lab.variants[title])))
@@ -173,17 +175,6 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
             args=(title,),
             width="stretch",
         )
-
-
-def words(step: edit.Step) -> str:
-    """A step in words, with its parameters."""
-    settings = edit.as_record(step)
-    values = ", ".join(
-        f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}"
-        for k, v in settings.items()
-        if k not in ("edit", "regions", "on")
-    )
-    return f"{step.edit.label} ({values})" if values else step.edit.label
 
 
 def how_much(subject: Subject, drawing: strokes.Drawing, lab: Lab) -> None:
@@ -268,8 +259,3 @@ def _turned(step: edit.Step, knob: str, value: float) -> edit.Step:
 
     new = dataclasses.replace(step.edit, **{knob: value})  # type: ignore[type-var]
     return dataclasses.replace(step, edit=new)
-
-
-def regions_line(drawing: strokes.Drawing) -> str:
-    """The drawn regions in words."""
-    return ", ".join(names(drawing).values())
