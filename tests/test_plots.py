@@ -1,0 +1,60 @@
+"""The numbers inside the charts of the editing page, worked out again."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from limecraft_jax.app import plots
+from limecraft_jax.whatif import Sweep
+
+CLASSES = ("a", "b", "c")
+BEFORE, AFTER = np.array([0.7, 0.2, 0.1]), np.array([0.1, 0.25, 0.65])
+
+
+def test_bars_of_differences_are_percentage_points_largest_first():
+    rows = plots.differences(BEFORE, AFTER, CLASSES).to_dict()["data"]["values"]
+    assert [row["Class"] for row in rows] == ["a", "c", "b"]
+    assert [row["Change"] for row in rows] == pytest.approx([-60, 55, 5])
+    assert [row["way"] for row in rows] == ["falls", "rises", "rises"]
+
+
+def test_the_radar_puts_every_probability_on_its_spoke():
+    layers = plots.radar({"original": BEFORE, "edited": AFTER}, CLASSES).to_dict()["layer"]
+    points = layers[2]["data"]["values"]
+    for name, probs in (("original", BEFORE), ("edited", AFTER)):
+        own = [p for p in points if p["Variant"] == name]
+        assert [p["Class"] for p in own] == ["a", "b", "c", "a"]
+        for i, p in enumerate(own):
+            assert p["Probability"] == pytest.approx(probs[i % 3])
+            assert math.hypot(p["x"], p["y"]) == pytest.approx(probs[i % 3])
+            turn = 2 * math.pi * (i % 3) / 3
+            assert p["x"] == pytest.approx(probs[i % 3] * math.sin(turn))
+
+
+def test_the_curve_of_doses_shows_the_sweep_its_spread_and_where_the_class_changes():
+    probs = np.array([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1]])
+    jittered = np.stack([probs - 0.05, probs + 0.02])
+    sweep = Sweep(np.array([0.0, 10.0, 20.0]), probs[0], probs, jittered)
+    chart = plots.doses(sweep, CLASSES, "angle", "°").to_dict()
+    curve = chart["layer"][1]["data"]["values"]
+    for row in curve:
+        i, c = int(row["dose"] // 10), CLASSES.index(row["Class"])
+        assert row["Probability"] == pytest.approx(probs[i, c])
+        assert (row["low"], row["high"]) == pytest.approx((probs[i, c] - 0.05, probs[i, c] + 0.02))
+    assert len(curve) == 9
+    assert chart["layer"][2]["data"]["values"] == [{"dose": 15.0, "to": "b"}]
+
+
+def test_the_heat_map_shows_every_cell():
+    probs = np.arange(6).reshape(2, 3) / 6
+    rows, columns = np.array([1.0, 2.0]), np.array([5.0, 6.0, 7.0])
+    cells = plots.heat(probs, rows, columns, ("r", "c"), "a").to_dict()["data"]["values"]
+    found = {(cell["row"], cell["column"]): cell["p"] for cell in cells}
+    assert found == {
+        (r, c): pytest.approx(probs[i, j])
+        for i, r in enumerate(rows)
+        for j, c in enumerate(columns)
+    }
