@@ -105,7 +105,9 @@ def load(given: argparse.Namespace) -> tuple[Any, np.ndarray, np.ndarray | None]
     notes = list(loaded.notes)
     mask = None
     if given.mask:
-        read = masks.load_mask(given.mask, image.shape[:2])
+        read = masks.load_mask(
+            given.mask, image.shape[:2], getattr(getattr(model, "card", None), "crop", 0.0)
+        )
         mask = read.labels if read.labels.any() else None
         notes += read.notes
     for note in notes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from .images import MOST_PIXELS, array_header, decode, open_header, read_bytes
-from .types import InputError
+from .types import InputError, frame, middle
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Int32
@@ -29,6 +30,7 @@ _OURS = "limecraft-jax labels"  # PNG text key of our own label maps: read back 
 _MOST_LABEL = 65535  # what a 16-bit gray PNG holds
 _MANY = 32  # more values than people draw by hand
 _STRETCH = 0.02  # relative change of aspect that is worth a word
+Wanted = Callable[[tuple[int, int]], tuple[int, int]]  # shape wanted for a shape on file
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,9 @@ class _Coded:
     lossy: bool = False  # the codec does not keep values
 
 
-def load_mask(source: bytes | str | os.PathLike[str], shape: tuple[int, int]) -> LoadedMask:
+def load_mask(
+    source: bytes | str | os.PathLike[str], shape: tuple[int, int], crop: float = 0.0
+) -> LoadedMask:
     """Read a mask or label map and bring it to the size of the image it belongs to.
 
     Parameters
@@ -68,6 +72,9 @@ def load_mask(source: bytes | str | os.PathLike[str], shape: tuple[int, int]) ->
         booleans.
     shape
         (h, w) of the image in pixels. The nearest pixel centers are picked.
+    crop
+        How the image was brought to that size, see `types.frame`; a mask of another size than
+        `shape` goes the same way.
 
     Raises
     ------
@@ -80,11 +87,13 @@ def load_mask(source: bytes | str | os.PathLike[str], shape: tuple[int, int]) ->
     # Shrinking comes before sorting out the codes (less to do), growing after it (a blend is only
     # recognizable while it is one pixel wide).
     read = _from_array if data.startswith(_NPY) else _from_picture
-    coded, size = read(data, shape, notes)
+    coded, size = read(data, lambda size: frame(size, shape, crop), notes)
     labels = _labels(coded, notes)
-    labels = labels[_nearest(labels.shape[0], shape[0])][:, _nearest(labels.shape[1], shape[1])]
+    full = frame(size, shape, crop)
+    labels = labels[_nearest(labels.shape[0], full[0])][:, _nearest(labels.shape[1], full[1])]
+    labels = middle(labels, *shape)
     if size != tuple(shape):
-        ratio = (size[1] / size[0]) / (shape[1] / shape[0])
+        ratio = (size[1] / size[0]) / (full[1] / full[0])
         stretched = " and stretched, its aspect differs" if abs(ratio - 1) > _STRETCH else ""
         notes.append(
             f"The mask was resized from {size[1]} × {size[0]} to {shape[1]} × {shape[0]} "
@@ -120,10 +129,8 @@ def _nearest(old: int, new: int) -> Int[np.ndarray, " new"]:
     return ((2 * np.arange(new) + 1) * old) // (2 * new)
 
 
-def _from_array(
-    data: bytes, most: tuple[int, int], notes: list[str]
-) -> tuple[_Coded, tuple[int, int]]:
-    """Codes of an .npy file, picked to at most a given shape, and its shape on file.
+def _from_array(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, tuple[int, int]]:
+    """Codes of an .npy file, picked to at most the shape that is wanted, and its shape on file.
 
     The header is checked before anything of the announced size is allocated.
     """
@@ -147,17 +154,21 @@ def _from_array(
     if len(data) - file.tell() != shape[0] * shape[1] * dtype.itemsize:
         raise InputError("a mask must be a whole .npy file, got a damaged one: save it again.")
     codes = np.load(io.BytesIO(data), allow_pickle=False)
-    rows, cols = (_nearest(old, min(old, new)) for old, new in zip(codes.shape, most, strict=True))
+    wanted = most(codes.shape)
+    rows, cols = (
+        _nearest(old, min(old, new)) for old, new in zip(codes.shape, wanted, strict=True)
+    )
     codes = codes[rows][:, cols]
     if codes.dtype.kind == "i" and codes.min() < 0:
         notes.append("Negative labels count as outside.")
     return _Coded(codes, codes <= 0, (codes > 0).astype(np.float32), exact=True), shape
 
 
-def _from_picture(
-    data: bytes, most: tuple[int, int], notes: list[str]
-) -> tuple[_Coded, tuple[int, int]]:
-    """Codes of a picture file, picked to at most a given shape, and its shape on file."""
+def _from_picture(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, tuple[int, int]]:
+    """Codes of a picture file, picked to at most the shape that is wanted, and its shape on file.
+
+    `most` tells the shape that is wanted for a shape on file.
+    """
     image = open_header(data, "a mask")
     ours = _OURS in image.info
     lossy = image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg"
@@ -165,7 +176,8 @@ def _from_picture(
     image, told = decode(image, "a mask")
     notes += [note.replace("The image", "The mask") for note in told]
     size = image.height, image.width
-    least = min(size[1], most[1]), min(size[0], most[0])
+    wanted = most(size)
+    least = min(size[1], wanted[1]), min(size[0], wanted[0])
     if image.size != least:
         image = image.resize(
             least, Image.Resampling.NEAREST

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
 from limecraft_jax.images import load_image, to_jpeg, to_png
 from limecraft_jax.masks import load_mask, save_labels
-from limecraft_jax.types import InputError
+from limecraft_jax.types import InputError, prepare
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -553,3 +553,26 @@ def test_mask_refusals():
         load_mask,
         shape,
     )
+
+
+def test_the_middle_of_a_picture_is_what_imagenet_networks_are_tested_on():
+    rng = np.random.default_rng(0)
+    pixels = rng.random((300, 450, 3)).astype(np.float32)
+    given = np.round(pixels * 255).astype(np.uint8)
+    theirs = Image.fromarray(given).resize((384, 256), Image.Resampling.BICUBIC)
+    theirs = np.asarray(theirs.crop((80, 16, 304, 240)), np.float32) / 255
+    ours = prepare(given.astype(np.float32) / 255, 224, 224, 3, crop=0.875, resample="bicubic")
+    assert ours.shape == (224, 224, 3)
+    np.testing.assert_allclose(ours, theirs, atol=1 / 255)
+
+
+@pytest.mark.parametrize("crop", [0, 0.875, 0.95, 1])
+@pytest.mark.parametrize("size", [(300, 450), (450, 300), (100, 90), (224, 224)])
+def test_a_mask_goes_the_way_of_its_picture(crop, size):
+    mask = np.zeros(size, np.int32)
+    mask[size[0] // 4 : size[0] // 2, size[1] // 3 : -size[1] // 4] = 1
+    seen = prepare(mask.astype(np.float32), 224, 224, 1, crop)[..., 0] > 0.5
+    read = load_mask(save_labels(mask), (224, 224), crop).labels == 1
+    assert (seen == read).mean() > 0.98
+    exact = load_mask(save_labels(read.astype(np.int32)), (224, 224), crop).labels == 1
+    assert (exact == read).all(), "a mask of the model's own size is not cropped again"

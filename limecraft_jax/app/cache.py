@@ -20,7 +20,7 @@ import streamlit as st
 from limecraft_jax import images
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.segment import segment
-from limecraft_jax.types import Segmentation, prepare
+from limecraft_jax.types import Segmentation
 
 if TYPE_CHECKING:
     from limecraft_jax.edit import Stack
@@ -71,10 +71,15 @@ def picture(key: str, _source: bytes | str, _card: ModelCard) -> Shown:
         loaded = images.Loaded(np.asarray(photo, np.float32)[..., :3] / 255)
     else:
         loaded = images.load_image(_source)
-    pixels = prepare(loaded.pixels, _card.height, _card.width, _card.channels)
+    pixels = _card.prepare(loaded.pixels)
     notes = loaded.notes
     h, w = loaded.pixels.shape[:2]
-    if abs(h * _card.width / (w * _card.height) - 1) > 0.02:
+    if _card.crop:
+        notes += (
+            f"This classifier looks at the middle of a picture, {_card.width} × {_card.height} "
+            f"pixels; yours has {w} × {h}.",
+        ) * (loaded.pixels.shape[:2] != pixels.shape[:2])
+    elif abs(h * _card.width / (w * _card.height) - 1) > 0.02:
         notes += (
             f"The picture is {w} × {h} pixels; this classifier sees it stretched to "
             f"{_card.width} × {_card.height}.",

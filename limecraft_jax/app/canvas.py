@@ -147,7 +147,9 @@ def manage(sketch: Sketch, subject: choose.Subject, drawing: strokes.Drawing) ->
         )
         if given is not None and st.button("Use this file", type="primary"):
             with one_sentence():
-                loaded = masks.load_mask(given.getvalue(), subject.shown.pixels.shape[:2])
+                loaded = masks.load_mask(
+                    given.getvalue(), subject.shown.pixels.shape[:2], subject.card.crop
+                )
                 sketch.base, sketch.base_notes = loaded.labels, loaded.notes
                 st.rerun()
     look.notes(sketch.base_notes + drawing.notes)
@@ -196,10 +198,9 @@ def superpixels(session: Session, subject: choose.Subject, drawing: strokes.Draw
         colors = {i + 1: rgb(strokes.COLORS.get(r, "#000000")) for i, r in enumerate(ids)}
         key = cache.digest(key, tuple(colors.items()))
         with slot:
-            st.image(
+            look.picture(
                 cache.preview(key, image, cut, colors),
-                alt=f"The picture cut into {cut.num} superpixels",
-                width="stretch",
+                f"The picture cut into {cut.num} superpixels",
             )
             st.caption(f"{cut.num} superpixels" + (f", {cut.inside.sum()} drawn" if ids else ""))
         look.notes(cut.notes)

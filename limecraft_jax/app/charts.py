@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-
 import altair as alt
 import numpy as np
 
 from limecraft_jax import draw, images, report
+from limecraft_jax.app import look
 from limecraft_jax.types import Explanation
 
 SIDE = 430  # pixels of the longer side of the picture
@@ -73,7 +72,7 @@ def _map(explanation, rows, picture, hover, tooltip):
     segmentation = explanation.neighborhood.segmentation
     h, w = segmentation.labels.shape
     width, height = round(SIDE * w / max(h, w)), round(SIDE * h / max(h, w))
-    url = "data:image/jpeg;base64," + base64.b64encode(images.to_jpeg(picture)).decode()
+    url = look.data_url(images.to_jpeg(picture))
     rings = draw.outlines(segmentation)
     shapes = [
         {

@@ -124,4 +124,4 @@ def say(subject: Subject) -> np.ndarray | None:
 def example_mask(subject: Subject) -> np.ndarray:
     """The mask that comes with an example."""
     shape = subject.shown.pixels.shape[:2]
-    return masks.load_mask(cache.EXAMPLES / subject.mask, shape).labels
+    return masks.load_mask(cache.EXAMPLES / subject.mask, shape, subject.card.crop).labels

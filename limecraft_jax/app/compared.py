@@ -170,11 +170,11 @@ def _show(found: Comparison, subject: Subject) -> None:
         columns = st.columns(3, gap="small")
         for column, v in zip(columns, found.variants[start : start + 3], strict=False):
             picture = draw.overlay(v.explanation, target, strongest=strongest)
-            column.image(
+            look.picture(
                 images.to_jpeg(picture),
-                caption=f"{v.name}: {look.percent(float(v.probs[target]))}",
-                alt=f"{v.name}, colored by what speaks for {classes[target]} and against it",
-                width="stretch",
+                f"{v.name}, colored by what speaks for {classes[target]} and against it",
+                f"{v.name}: {look.percent(float(v.probs[target]))}",
+                place=column,
             )
     st.caption(
         "One color scale for all: equal color means equal effect. Green speaks for the class, red "

@@ -37,18 +37,14 @@ def before_and_after(
     """Both pictures, every class probability, and whether the effect is more than a slip."""
     left, right = st.columns(2, gap="medium")
     with left:
-        st.image(
+        look.picture(
             outlined(Scene(subject.shown.pixels, drawing.labels), drawing),
-            caption="original",
-            width="stretch",
-            alt="The original picture with the drawn regions",
+            "The original picture with the drawn regions",
+            "original",
         )
     with right:
-        st.image(
-            outlined(scene, drawing),
-            caption="edited",
-            width="stretch",
-            alt="The edited picture; the regions moved along",
+        look.picture(
+            outlined(scene, drawing), "The edited picture; the regions moved along", "edited"
         )
     with one_sentence():
         before = cache.prediction(subject.card.name, subject.shown.key, subject.shown.pixels)
@@ -245,7 +241,9 @@ def how_much(subject: Subject, drawing: strokes.Drawing, lab: Lab) -> None:
             st.markdown(f"No {one[1]} from {low:g} to {high:g} changes the class.")
             return
         left, right = st.columns([1, 2], vertical_alignment="center")
-        left.image(outlined(least.scene, drawing), width="stretch")
+        look.picture(
+            outlined(least.scene, drawing), "The picture with the smallest such edit", place=left
+        )
         was, now = int(np.argmax(least.before)), int(np.argmax(least.probs))
         right.markdown(
             f"**The smallest {one[1]} that changes the class is {least.value:.3g} {knob.unit}** "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Iterable
+from typing import Any
 
 import streamlit as st
 
@@ -38,6 +40,22 @@ def step(number: int, title: str, text: str = "") -> None:
     )
     if text:
         st.caption(text)
+
+
+def data_url(jpeg: bytes) -> str:
+    """A JPEG as an address that holds it."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+def picture(
+    jpeg: bytes, alt: str, caption: str = "", width: Any = "stretch", place: Any = st
+) -> None:
+    """A picture that travels with the page.
+
+    As a file of its own it could be gone when the browser asks for it: Streamlit drops what the
+    next run replaced, and a run that shows itself replaces its picture several times a second.
+    """
+    place.image(data_url(jpeg), caption=caption or None, width=width, alt=alt)
 
 
 def bars(rows: Iterable[tuple[str, float]], color: str = "#0b7285") -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from limecraft_jax import replace, sample
-from limecraft_jax.app import cache
+from limecraft_jax.app import cache, look
 from limecraft_jax.app.canvas import Cut
 from limecraft_jax.app.choose import PICTURES, Subject
 from limecraft_jax.app.session import Job, Session, one_sentence
@@ -179,10 +179,12 @@ def watch(
         if neighborhood.done or now - last >= pause:
             target = int(np.argmax(neighborhood.probs[0]))
             picture = overlay(lime.resolve(neighborhood, settings.kernel, settings.ridge), target)
-            slot.image(
+            look.picture(
                 images.to_jpeg(picture),
-                width=PICTURE,
-                caption=f"For “{card.classes[target]}”, after {done} samples",
+                f"The picture, colored by what speaks for {card.classes[target]} and against it",
+                f"For “{card.classes[target]}”, after {done} samples",
+                PICTURE,
+                slot,
             )
             last = time.monotonic()
             pause = max(LEAST_PAUSE, 4 * (last - now))

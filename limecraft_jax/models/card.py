@@ -8,8 +8,37 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from limecraft_jax.types import prepare
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One public file of weights.
+
+    Attributes
+    ----------
+    repository, revision, file
+        Where it lies on the Hugging Face hub.
+    size
+        Bytes; 0 if not known.
+    sha256
+        Hash of its contents in hexadecimal; "" if not known.
+    """
+
+    repository: str
+    file: str
+    revision: str = "main"
+    size: int = 0
+    sha256: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +65,21 @@ class ModelCard:
         Where the training data came from, what the network is, the date of training (ISO), terms.
     parameters
         Number of trained numbers.
+    crop
+        How a picture of another size is brought to the network's. 0: the whole picture, stretched.
+        Otherwise the middle of the picture, after scaling it so that `crop` of its shorter side
+        fills the network's; .875 is the usual share for ImageNet.
+    resample
+        ``"bilinear"`` or ``"bicubic"``; both blur before they shrink.
+    network
+        Key in `networks.NETWORKS`: the architecture; "" for one that stands in a file of its own.
+    family
+        Whose arithmetic the weights are for, ``"torch"`` or ``"keras"``: the two pad and pool
+        differently.
+    memory
+        Most memory that a run at this batch takes, in MB, as measured on a processor; 0 if small.
+    source
+        Where the weights can be had; None if they are in the package or a user's own.
     """
 
     name: str
@@ -54,6 +98,16 @@ class ModelCard:
     trained: str = ""
     license: str = ""
     parameters: int = 0
+    crop: float = 0.0
+    resample: str = "bilinear"
+    network: str = ""
+    family: str = "torch"
+    memory: int = 0
+    source: Source | None = None
+
+    def prepare(self, image: np.ndarray) -> Float[np.ndarray, "h w c"]:
+        """Bring a picture to what the network sees; see :func:`types.prepare`."""
+        return prepare(image, self.height, self.width, self.channels, self.crop, self.resample)
 
     def write(self, folder: Path = WEIGHTS) -> Path:
         """Store the card as ``<name>.json`` and return the path."""
@@ -68,4 +122,5 @@ class ModelCard:
         for key in ("classes", "mean", "std"):
             fields[key] = tuple(fields[key])
         fields["accuracy"] = tuple((str(what), float(value)) for what, value in fields["accuracy"])
+        fields["source"] = fields.get("source") and Source(**fields["source"])
         return cls(**fields)

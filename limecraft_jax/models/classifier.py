@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save
 
 from limecraft_jax.models.card import WEIGHTS, ModelCard
 from limecraft_jax.pytree import pytree
-from limecraft_jax.types import InputError, prepare
+from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +49,8 @@ class Classifier:
         return jax.nn.softmax(logits, axis=-1)
 
     def prepare(self, image: np.ndarray) -> Float[np.ndarray, "h w c"]:
-        """Bring a picture to the size and channels of the network; see :func:`types.prepare`."""
-        return prepare(image, self.card.height, self.card.width, self.card.channels)
+        """Bring a picture to what the network sees; see :func:`types.prepare`."""
+        return self.card.prepare(image)
 
 
 def save_weights(network: nnx.Module, name: str, folder: Path = WEIGHTS) -> Path:
