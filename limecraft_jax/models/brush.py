@@ -14,9 +14,11 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jaxtyping import Float
+    from jaxtyping import Float, UInt8
 
     Map = Float[np.ndarray, "s s"]
+
+CELLS = 48  # most cells of a patchwork
 
 
 def axes(size: int) -> tuple[Map, Map]:
@@ -117,3 +119,14 @@ def disc(size: int, center: Iterable[float], radius: float, softness: float) -> 
     x, y = axes(size)
     cx, cy = center
     return ramp(radius - np.hypot(x - cx, y - cy), max(softness, 0.5 / size))
+
+
+def patchworks(rng: np.random.Generator, count: int, size: int) -> UInt8[np.ndarray, "m s s"]:
+    """Random maps of wavy cells, much like the superpixels a picture will be explained with."""
+    x, y = axes(size)
+    maps = np.empty((count, size, size), np.uint8)
+    for i in range(count):
+        centers = rng.uniform(-0.5, 0.5, (int(rng.integers(25, CELLS)), 2))
+        u, v = x + 0.03 * noise(rng, size, 8), y + 0.03 * noise(rng, size, 8)
+        maps[i] = np.argmin([(u - a) ** 2 + (v - b) ** 2 for a, b in centers], axis=0)
+    return maps

@@ -10,128 +10,29 @@ anew, which depend on the weights. Every run is seeded. The weights land in
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
 from limecraft_jax.models import dermoscopy, digits, lesions
-from limecraft_jax.models.brush import axes, noise
+from limecraft_jax.models.brush import CELLS, axes, patchworks
 from limecraft_jax.models.card import WEIGHTS, ModelCard
 from limecraft_jax.models.classifier import Classifier, load_weights, save_weights
 from limecraft_jax.models.examples import write_examples
+from limecraft_jax.models.fitting import answers, describe, fit, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jaxtyping import Array, Float, Int, Key, UInt8
+    from jaxtyping import Array, Float, Key
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 # Held-out lesions start here, far behind any seed that training uses.
 HELD_OUT = 10_000_000
-CELLS = 48
-BATCH = 64
-# Weight of the squared difference between the log-probabilities of a picture's two versions.
-AGREEMENT = 5.0
-
-
-def fit(
-    network: nnx.Module,
-    card: ModelCard,
-    images: np.ndarray,
-    labels: Int[np.ndarray, " n"],
-    augment: Callable[[Key[Array, ""], Float[Array, "h w c"]], Float[Array, "h w c"]],
-    steps: int,
-    rate: float,
-    seed: int,
-    others: np.ndarray | None = None,
-) -> nnx.Module:
-    """Train with AdamW, a warm-up and a cosine decay; cross-entropy with labels smoothed by 0.02.
-
-    Parameters
-    ----------
-    network
-        The network with freshly drawn weights.
-    card
-        Its normalization and classes.
-    images, labels
-        Pictures, floats in [0, 1] or integers in 0..255, and class indices.
-    augment
-        Changes one picture at random; called on every picture of a batch.
-    steps
-        Number of batches.
-    rate
-        Largest learning rate.
-    seed
-        Orders the pictures and drives the augmentation.
-    others
-        Other versions of every picture, shape (v, n, h, w, c). Each batch then holds half as many
-        pictures, each beside one of its other versions, and answering the two differently costs.
-    """
-    net, weights = nnx.split(network, nnx.Param)
-    schedule = optax.warmup_cosine_decay_schedule(0, rate, max(1, steps // 20), max(2, steps))
-    optimizer = optax.adamw(schedule, weight_decay=1e-3)
-    scale = 255 if images.dtype == np.uint8 else 1
-
-    @jax.jit
-    def step(weights, state, key, batch, wanted):
-        keys = jax.random.split(key, len(wanted))
-        batch = jax.vmap(jax.vmap(augment), (None, 0))(keys, batch / scale)
-        batch = (batch - jnp.array(card.mean)) / jnp.array(card.std)
-
-        def loss(weights):
-            logits = nnx.merge(net, weights)(batch.reshape(-1, *batch.shape[2:]))
-            logits = jax.nn.log_softmax(logits).reshape(*batch.shape[:2], -1)
-            goal = optax.smooth_labels(jax.nn.one_hot(wanted, len(card.classes)), 0.02)
-            wrong = -(goal * logits).sum(-1).mean()
-            return wrong + AGREEMENT * ((logits - logits.mean(0)) ** 2).mean()
-
-        value, gradient = jax.value_and_grad(loss)(weights)
-        updates, state = optimizer.update(gradient, state, weights)
-        return optax.apply_updates(weights, updates), state, value
-
-    state, rng = optimizer.init(weights), np.random.default_rng(seed)
-    order: list[int] = []
-    size = BATCH if others is None else BATCH // 2
-    for number, key in enumerate(jax.random.split(jax.random.key(seed), steps)):
-        if len(order) < size:
-            order = rng.permutation(len(images)).tolist() + order
-        chosen, order = order[-size:], order[:-size]
-        batch = images[chosen][None]
-        if others is not None:
-            other = others[rng.integers(len(others), size=len(chosen)), chosen][None]
-            batch = np.concatenate([batch, other])
-        weights, state, value = step(weights, state, key, batch, labels[chosen])
-        if number % 50 == 0 or number == steps - 1:
-            print(f"step {number + 1} of {steps}: loss {float(value):.3f}", flush=True)
-    return nnx.merge(net, weights)
-
-
-def answers(classifier: Classifier, images: np.ndarray) -> Int[np.ndarray, " n"]:
-    """The likeliest class of every picture, floats in [0, 1] or integers in 0..255."""
-    scale = np.float32(255 if images.dtype == np.uint8 else 1)
-    size = classifier.card.batch
-    query, found = jax.jit(Classifier.__call__), []
-    for first in range(0, len(images), size):
-        batch = images[first : first + size] / scale
-        padded = np.concatenate(
-            [batch, np.zeros((size - len(batch), *batch.shape[1:]), np.float32)]
-        )
-        found.append(np.asarray(query(classifier, padded)).argmax(1)[: len(batch)])
-    return np.concatenate(found)
-
-
-def describe(network: nnx.Module, card: ModelCard) -> ModelCard:
-    """The card with what the trained network itself says."""
-    count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
-    today = datetime.date.today().isoformat()
-    return dataclasses.replace(card, parameters=count, trained=today, license="MIT")
 
 
 def shift(key: Key[Array, ""], image: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
@@ -139,17 +40,6 @@ def shift(key: Key[Array, ""], image: Float[Array, "h w c"]) -> Float[Array, "h 
     start = jax.random.randint(key, (2,), 0, 5)
     padded = jnp.pad(image, ((2, 2), (2, 2), (0, 0)))
     return jax.lax.dynamic_slice(padded, (*start, 0), image.shape)
-
-
-def patchworks(rng: np.random.Generator, count: int, size: int) -> UInt8[np.ndarray, "m s s"]:
-    """Random maps of wavy cells, much like the superpixels a picture will be explained with."""
-    x, y = axes(size)
-    maps = np.empty((count, size, size), np.uint8)
-    for i in range(count):
-        centers = rng.uniform(-0.5, 0.5, (int(rng.integers(25, CELLS)), 2))
-        u, v = x + 0.03 * noise(rng, size, 8), y + 0.03 * noise(rng, size, 8)
-        maps[i] = np.argmin([(u - a) ** 2 + (v - b) ** 2 for a, b in centers], axis=0)
-    return maps
 
 
 def turn_and_hide(
@@ -274,16 +164,6 @@ def measure_lesions(classifier: Classifier, start: int, count: int) -> dict[str,
     found["melanoma found, with ruler"] = float(planted[0])
     found["melanoma found, no ruler"] = float(planted[1])
     return found
-
-
-def store(card: ModelCard, out: Path, found: dict[str, float]) -> ModelCard:
-    """Write the card with what was measured."""
-    rounded = tuple((what, round(float(value), 4)) for what, value in found.items())
-    card = dataclasses.replace(card, accuracy=rounded)
-    card.write(out)
-    for what, value in rounded:
-        print(f"{card.name}: {what} {value:.3f}")
-    return card
 
 
 def main(arguments: list[str] | None = None) -> None:
