@@ -27,6 +27,7 @@ import numpy as np
 
 from limecraft_jax import __version__, archive, choices, compare, images, masks, models, report
 from limecraft_jax.edit import Step, as_record, from_record
+from limecraft_jax.models import hub
 from limecraft_jax.models.card import WEIGHTS
 from limecraft_jax.types import InputError
 
@@ -260,9 +261,11 @@ def check(bundle: Bundle, variants: Sequence[compare.Variant], classes: Sequence
 
 
 def fingerprint(model: str) -> str:
-    """SHA-256 of the weights of a bundled model; empty for any other."""
+    """SHA-256 of the weights of a registered model; empty if they are not here, and for others."""
     if model not in models.MODELS:
         return ""
+    if model not in models.BUNDLED:
+        return hub.fingerprint(models.card(model))
     return hashlib.sha256((WEIGHTS / f"{model}.safetensors").read_bytes()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The same path on the command line: `explain`, `edit`, `replay` and `models`."""
+"""The same path on the command line: `explain`, `edit`, `replay`, `models` and `download`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from limecraft_jax import commands, replace, sample
+from limecraft_jax import commands, downloads, replace, sample
 from limecraft_jax.edit import EDITS
 from limecraft_jax.segmenters import SEGMENTERS
 from limecraft_jax.types import InputError
@@ -39,8 +39,9 @@ def parser() -> argparse.ArgumentParser:
         description="Explain one prediction of an image classifier, with the regions you draw.",
     )
     known = top.add_subparsers(required=True, metavar="COMMAND")
-    p = known.add_parser("models", help="list the bundled models")
+    p = known.add_parser("models", help="list the models")
     p.set_defaults(run=commands.list_models)
+    _download(known)
 
     p = known.add_parser(
         "explain",
@@ -108,6 +109,25 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     def _format_args(self, action, default_metavar):
         given = super()._format_args(action, default_metavar)
         return action.shape if isinstance(action, _Edit) else given
+
+
+def _download(known: Any) -> None:
+    """The command that brings weights to this machine."""
+    p = known.add_parser(
+        "download",
+        help="get the weights of a model that is not bundled",
+        description="Get the weights of a model that is not bundled, once. They are kept in the "
+        "folder that the environment variable LIMECRAFT_JAX_CACHE names, or in "
+        "~/.cache/limecraft-jax/models.",
+        formatter_class=_Help,
+    )
+    p.set_defaults(run=downloads.download)
+    p.add_argument("name", metavar="NAME", help="a model, see `models`")
+    p.add_argument("--file", metavar="PATH", help="take this file instead of the network's")
+    p.add_argument(
+        "--accept", action="store_true", help="take the file although its hash is another"
+    )
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _picture(p: argparse.ArgumentParser, required: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import draw, images, masks, models, replace, report, sample
+from limecraft_jax import downloads, draw, images, masks, models, replace, report, sample
 from limecraft_jax.edit import Stack, Step
 from limecraft_jax.segmenters import SEGMENTERS
 from limecraft_jax.types import InputError, Neighborhood, unknown
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from limecraft_jax.lime import Settings
 
 MOST_LINES = 20  # differences that are told one by one
+SOME_CLASSES = 8  # of a thousand
 
 
 def pick(what: str, name: str, registry: dict[str, type]) -> Any:
@@ -67,13 +68,15 @@ def find_model(name: str) -> Any:
 
 
 def list_models(given: argparse.Namespace) -> None:
-    """Print the bundled models."""
+    """Print the registered models."""
     for name in models.MODELS:
         card = models.card(name)
         accuracy = ", ".join(f"{what} {value:.3f}" for what, value in card.accuracy)
         print(f"{name}\n  {card.title}. {card.about}")
         print(f"  {card.width} x {card.height} pixels, {card.channels} channels; {accuracy}")
-        print(f"  classes: {', '.join(card.classes)}")
+        more = f" and {len(card.classes) - SOME_CLASSES} more" * (card.source is not None)
+        print(f"  classes: {', '.join(card.classes[: SOME_CLASSES if more else None])}{more}")
+        print(f"  {downloads.state(card)}")
 
 
 def settings_of(given: argparse.Namespace) -> Settings:

@@ -140,8 +140,8 @@ def test_other_versions_and_weights_are_told(packed, model):
 
 
 def test_weights_of_bundled_models_are_known():
-    prints = {bundle.fingerprint(name) for name in models.MODELS}
-    assert len(prints) == len(models.MODELS)
+    prints = {bundle.fingerprint(name) for name in models.BUNDLED}
+    assert len(prints) == len(models.BUNDLED)
     assert bundle.fingerprint("../../secret") == bundle.fingerprint("json:loads") == ""
 
 

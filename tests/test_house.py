@@ -25,7 +25,7 @@ PLAN = {
     1: "segment segmenters superpixels sample replace kernel surrogate images masks archive models "
     "edit moves paints knobs warp inpaint",
     2: "lime choices whatif",
-    3: "report draw radar compare bundle webreport commands cli __main__",
+    3: "report draw radar compare bundle webreport downloads commands cli __main__",
     4: "app",
 }
 FLOORS = {f"limecraft_jax.{name}": floor for floor, names in PLAN.items() for name in names.split()}
@@ -46,8 +46,8 @@ NEIGHBORS = {
     "compare": "report",
     "bundle": "compare report",
     "webreport": "compare draw radar report",
-    "commands": "draw report compare bundle webreport",
-    "cli": "commands",
+    "commands": "downloads draw report compare bundle webreport",
+    "cli": "commands downloads",
     "__main__": "cli",
 }
 

@@ -22,7 +22,7 @@ from limecraft_jax.models.card import WEIGHTS, ModelCard
 from limecraft_jax.models.classifier import Classifier, load_weights
 from limecraft_jax.types import InputError
 
-NAMES = list(models.MODELS)
+NAMES = list(models.BUNDLED)
 LESIONS = ["lesions", "lesions-clean"]
 EXAMPLES = Path(limecraft_jax.__file__).parent / "examples"
 load = functools.cache(models.load)
@@ -77,7 +77,8 @@ class TestEveryModel:
 
 def test_only_safetensors_and_cards_lie_beside_the_code():
     files = {path.name for path in WEIGHTS.iterdir()}
-    assert files == {f"{name}{end}" for name in NAMES for end in (".json", ".safetensors")}
+    bundled = {f"{name}.safetensors" for name in NAMES}
+    assert files == {f"{name}.json" for name in models.MODELS} | bundled | {"imagenet.txt"}
 
 
 def test_a_card_is_read_without_jax():

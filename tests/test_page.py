@@ -139,7 +139,7 @@ def test_one_click_explains():
     assert page.button(key="explain").label == "Explain again"
 
 
-@pytest.mark.parametrize("model", models.MODELS)
+@pytest.mark.parametrize("model", models.BUNDLED)
 def test_every_classifier_opens_with_a_picture_and_explains(model):
     total = f"total-{model}"
     page = explain(open_page(**{"model": model, "samples": 64, total: 10}))

@@ -34,7 +34,7 @@ def choose(session: Session) -> Subject:
     with left:
         name = st.selectbox(
             "Classifier",
-            list(models.MODELS),
+            [name for name in models.MODELS if models.ready(name)],
             format_func=lambda name: models.card(name).title,
             key="model",
             persist_state="session",

@@ -50,12 +50,15 @@ def open_session_file(session: Session) -> None:
 
 def _open(session: Session, data: bytes) -> None:
     from limecraft_jax import bundle, models
+    from limecraft_jax.models import hub
     from limecraft_jax.types import InputError, unknown
 
     try:
         opened = bundle.read(data)
         if opened.model not in models.MODELS:
             raise unknown("the session's model", opened.model, models.MODELS)
+        if opened.model not in models.BUNDLED:
+            hub.available(models.card(opened.model))  # or says how to get it
     except InputError as error:
         session.replayed = f"The file cannot be opened: {error}"
         return

@@ -26,8 +26,21 @@ def load(name: str) -> Classifier:
     return importlib.import_module(MODELS[name]).load(name)
 
 
+def ready(name: str) -> bool:
+    """Whether the weights of a registered model are on this machine; bundled ones always are."""
+    from limecraft_jax.models import hub
+
+    return name in BUNDLED or hub.find(card(name)) is not None
+
+
 MODELS = {
     "lesions": "limecraft_jax.models.lesions",
     "lesions-clean": "limecraft_jax.models.lesions",
     "digits": "limecraft_jax.models.digits",
+    "mobilenet_v2": "limecraft_jax.models.hub",
+    "mobilenet_v1": "limecraft_jax.models.hub",
+    "resnet50": "limecraft_jax.models.hub",
+    "inception_v3": "limecraft_jax.models.hub",
 }
+# Their weights are in the package; those of the others must be downloaded once.
+BUNDLED = tuple(name for name, home in MODELS.items() if not home.endswith(".hub"))

@@ -6,18 +6,32 @@ Reading a card needs neither JAX nor Flax, so a page can list its models at once
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limecraft_jax.types import prepare
+from limecraft_jax.types import prepare, unknown
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 WEIGHTS = Path(__file__).parent / "weights"
+LISTS = ("imagenet",)  # class names that several cards share
+
+
+@functools.cache
+def class_list(name: str) -> tuple[str, ...]:
+    """Class names for which a card only says which list it means; one per line in the file.
+
+    >>> len(class_list("imagenet")), class_list("imagenet")[281]
+    (1000, 'tabby')
+    """
+    if name not in LISTS:
+        raise unknown("the class list of a card", name, LISTS)
+    return tuple((WEIGHTS / f"{name}.txt").read_text(encoding="utf-8").splitlines())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +66,8 @@ class ModelCard:
     title, about
         One short line, and one or two sentences for a newcomer.
     classes
-        Names of the k classes, in the order of the network's outputs.
+        Names of the k classes, in the order of the network's outputs. In the file also the name
+        of a list, ``"imagenet"``.
     height, width, channels
         What the network sees, in pixels; channels is 1 or 3.
     mean, std
@@ -112,13 +127,19 @@ class ModelCard:
     def write(self, folder: Path = WEIGHTS) -> Path:
         """Store the card as ``<name>.json`` and return the path."""
         path = folder / f"{self.name}.json"
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        fields = dataclasses.asdict(self)
+        fields["classes"] = next(
+            (name for name in LISTS if class_list(name) == self.classes), self.classes
+        )
+        path.write_text(json.dumps(fields, indent=1) + "\n")
         return path
 
     @classmethod
     def read(cls, name: str, folder: Path = WEIGHTS) -> ModelCard:
-        """Read the card of a bundled model."""
+        """Read a card that lies in a folder."""
         fields = json.loads((folder / f"{name}.json").read_text())
+        if isinstance(fields["classes"], str):
+            fields["classes"] = class_list(fields["classes"])
         for key in ("classes", "mean", "std"):
             fields[key] = tuple(fields[key])
         fields["accuracy"] = tuple((str(what), float(value)) for what, value in fields["accuracy"])
