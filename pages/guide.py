@@ -46,12 +46,16 @@ and cannot tell you.
 - An explanation tells about *this picture and this classifier*, not about the world. And a region
   that nobody draws is easily overlooked: look at the undrawn parts too.
 
-#### The two classifiers that come along
+#### The three kinds of classifiers that come along
 
 **Synthetic skin lesions** are pictures made by a program, not photographs, and nothing here is
 medical advice. The classifier was given a bad habit on purpose: in its training pictures a ruler
 almost always lay beside the melanomas. Draw around the ruler and see. Its **clean twin** was
 trained without that habit; compare the two.
+
+**Brick, grass and gravel** is about real photographs of the ground, some of them put together from
+two or three. There you know beforehand which part should speak for which answer, so you can check
+whether the explanation finds it.
 
 **Handwritten digits** are small and quick: a good place to play.
 """

@@ -37,6 +37,7 @@ MODELS = {
     "lesions": "limecraft_jax.models.lesions",
     "lesions-clean": "limecraft_jax.models.lesions",
     "digits": "limecraft_jax.models.digits",
+    "textures": "limecraft_jax.models.textures",
     "mobilenet_v2": "limecraft_jax.models.hub",
     "mobilenet_v1": "limecraft_jax.models.hub",
     "resnet50": "limecraft_jax.models.hub",

@@ -121,12 +121,22 @@ def disc(size: int, center: Iterable[float], radius: float, softness: float) -> 
     return ramp(radius - np.hypot(x - cx, y - cy), max(softness, 0.5 / size))
 
 
-def patchworks(rng: np.random.Generator, count: int, size: int) -> UInt8[np.ndarray, "m s s"]:
-    """Random maps of wavy cells, much like the superpixels a picture will be explained with."""
+def patchworks(
+    rng: np.random.Generator, count: int, size: int, most: int = CELLS
+) -> UInt8[np.ndarray, "m s s"]:
+    """Random maps of wavy cells, much like the superpixels a picture will be explained with.
+
+    Parameters
+    ----------
+    count
+        How many maps.
+    most
+        Each map has from 25 to `most` - 1 cells, at most 255.
+    """
     x, y = axes(size)
     maps = np.empty((count, size, size), np.uint8)
     for i in range(count):
-        centers = rng.uniform(-0.5, 0.5, (int(rng.integers(25, CELLS)), 2))
+        centers = rng.uniform(-0.5, 0.5, (int(rng.integers(25, most)), 2))
         u, v = x + 0.03 * noise(rng, size, 8), y + 0.03 * noise(rng, size, 8)
         maps[i] = np.argmin([(u - a) ** 2 + (v - b) ** 2 for a, b in centers], axis=0)
     return maps
