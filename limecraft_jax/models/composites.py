@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,8 @@ from PIL import Image
 from limecraft_jax.models.brush import axes, noise, patchworks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jaxtyping import Float, Float32, Int, UInt8
 
     Map = Float[np.ndarray, "s s"]
@@ -141,6 +143,15 @@ def draw(seed: int, columns: slice = UNSEEN, parts: int | None = None) -> Compos
     return lay(rng, landscape(rng, parts), columns, least, most)
 
 
+def scene(seed: int, name: str) -> Composite:
+    """A picture from the unseen columns that is composed on purpose, one of `SCENES`."""
+    rng = np.random.default_rng((seed, list(SCENES).index(name)))
+    axis = (a + 0.02 * noise(rng, SIDE, 4) + 0.007 * noise(rng, SIDE, 12) for a in axes(SIDE))
+    heights = SCENES[name](*axis)
+    layers = [np.broadcast_to(heights.get(k, -np.inf), (SIDE, SIDE)) for k in CLASSES]
+    return lay(rng, np.stack(layers), UNSEEN, 200, 240)
+
+
 @functools.cache
 def cells() -> UInt8[np.ndarray, "100 s s"]:
     """Maps of 25 to 119 cells each, to hide parts of pictures by."""
@@ -192,3 +203,20 @@ def unseen(count: int) -> tuple[UInt8[np.ndarray, "n 128 128 1"], Int[np.ndarray
     rngs = (np.random.default_rng((i, 2)) for i in range(count))
     views = [view(r, int(k), UNSEEN, 150, 240) for r, k in zip(rngs, labels, strict=True)]
     return np.rint(255 * np.stack(views)[..., None]).astype(np.uint8), labels
+
+
+# Heights of the textures at (x, y), positions as in `brush.axes`; what is not named is absent.
+SCENES: dict[str, Callable[[Map, Map], dict[str, Any]]] = {
+    "path": lambda x, y: {"grass": 0, "gravel": 0.14 - abs(x - 0.13 * np.sin(5.7 * y + 0.6))},
+    "terrace": lambda x, y: {"grass": 0, "brick": 0.3 - np.maximum(abs(x - 0.06), abs(y + 0.04))},
+    "corner": lambda x, y: {"brick": x + y + 0.03, "gravel": 0},
+    "tuft": lambda x, y: {"gravel": 0, "grass": 0.28 - np.hypot(1.1 * x + 0.06, y - 0.04)},
+    "three": lambda x, y: {
+        "brick": -0.17 - y,
+        "grass": y + 0.55 * x + 0.05,
+        "gravel": y - 0.55 * x,
+    },
+    "brick": lambda x, y: {"brick": 0},
+    "grass": lambda x, y: {"grass": 0},
+    "gravel": lambda x, y: {"gravel": 0},
+}

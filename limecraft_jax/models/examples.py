@@ -2,6 +2,7 @@
 
 The lesions are synthetic and drawn from seeds that no training uses. Each is the first seed for
 which the network behaves as its story says, so the stories stay true when the weights change.
+The textures are put together from columns of photographs that no training has seen.
 Photographs are not copied: the index names those that scikit-image brings along.
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from limecraft_jax import models
-from limecraft_jax.models import digits
+from limecraft_jax.models import composites, digits
 from limecraft_jax.models.classifier import Classifier
 from limecraft_jax.models.dermoscopy import CLASSES, Picture, draw, ruler_region
 
@@ -33,6 +34,53 @@ PHOTOGRAPHS = {
     "astronaut": ("An astronaut", "A portrait with a flag and a shuttle in the background."),
     "rocket": ("A rocket", "A launch pad at dawn: the rocket covers little of the picture."),
 }
+# Title, story, the texture of the undrawn rest, and those drawn as regions.
+SCENES = {
+    "terrace": (
+        "Bricks in the grass",
+        "Explain brick with the bricks drawn as one region, then with nothing drawn. A patch "
+        "within one brick looks much like its flat stand-in; the region as a whole does not.",
+        "grass",
+        "brick",
+    ),
+    "path": (
+        "A gravel path through grass",
+        "Grass covers most, so grass it is. Now explain gravel: the path should speak for it and "
+        "the grass against.",
+        "grass",
+        "gravel",
+    ),
+    "corner": (
+        "Where bricks meet gravel",
+        "About half and half, and the answer says so. What speaks for brick should speak against "
+        "gravel, on either side of the line.",
+        "gravel",
+        "brick",
+    ),
+    "tuft": (
+        "A tuft of grass in gravel",
+        "Hard to see at a glance. Explain grass with nothing drawn: does the explanation find it?",
+        "gravel",
+        "grass",
+    ),
+    "three": (
+        "Grass, gravel and bricks",
+        "Bricks and gravel are drawn, the rest is grass. Explain the three answers in turn: each "
+        "should be carried by its own ground.",
+        "grass",
+        "brick",
+        "gravel",
+    ),
+    **{
+        name: (
+            f"Nothing but {'bricks' if name == 'brick' else name}",
+            "Every part says the same thing, so hiding some of them changes little: a sure answer "
+            "can have a weak explanation.",
+            name,
+        )
+        for name in composites.CLASSES
+    },
+}
 
 
 def write_examples(out: Path) -> list[Entry]:
@@ -44,9 +92,10 @@ def write_examples(out: Path) -> list[Entry]:
         What the index holds: ``title``, ``story`` and either ``skimage`` (a function of
         ``skimage.data``) or ``file``, ``model``, ``truth`` and, where there is one, ``mask`` (a
         gray picture in which black is outside and each other value is a region) with the names of
-        its ``regions``.
+        its ``regions``. In a mask of textures the regions are whole textures, and ``rest`` is the
+        texture outside, so that it tells the truth about every pixel.
     """
-    entries = [*lesion_examples(out), *digit_examples(out)]
+    entries = [*lesion_examples(out), *digit_examples(out), *texture_examples(out)]
     entries += [
         {"skimage": name, "title": title, "story": story}
         for name, (title, story) in PHOTOGRAPHS.items()
@@ -186,6 +235,38 @@ def digit_examples(out: Path) -> Iterator[Entry]:
             f"{truth}.",
             "truth": str(truth),
         }
+
+
+def texture_examples(out: Path) -> Iterator[Entry]:
+    """Pictures of several textures with the truth as their masks, then each texture alone."""
+    ask = asker(models.load("textures"))
+
+    def agrees(seed: int, name: str, truth: int) -> float:
+        """How well the answer follows the areas, of a picture whose largest part is the truth."""
+        picture = composites.scene(seed, name)
+        probs = ask(picture.image)
+        right = probs.argmax() == picture.areas.argmax() == truth
+        return float(right and 1 - abs(probs - picture.areas[:3]).sum() / 2)
+
+    for name, (title, story, *textures) in SCENES.items():
+        rest, *drawn = (composites.CLASSES.index(texture) for texture in textures)
+        truth = composites.CLASSES.index("brick") if name == "corner" else rest
+        seed = first(functools.partial(agrees, name=name, truth=truth), 0.95, 30)
+        picture = composites.scene(seed, name)
+        save(out / "textures" / f"{name}.png", picture.image[..., 0])
+        entry: Entry = {
+            "file": f"textures/{name}.png",
+            "model": "textures",
+            "title": title,
+            "story": story,
+            "truth": composites.CLASSES[truth],
+        }
+        if drawn:
+            regions = sum(n * (picture.texture == k) for n, k in enumerate(drawn, 1))
+            save(out / "textures" / f"{name}_mask.png", regions / len(drawn))
+            entry |= {"mask": f"textures/{name}_mask.png", "regions": textures[1:]}
+            entry["rest"] = textures[0]
+        yield entry
 
 
 def asker(classifier: Classifier) -> Callable[[np.ndarray], np.ndarray]:
