@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trustme
 from flax import nnx
 from safetensors.numpy import load_file, save
 
@@ -134,21 +136,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(302, {"Content-Length": 0, "Location": self.server.location})
 
 
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A hub on this machine with one file, and an empty cache."""
-    monkeypatch.setenv("LIMECRAFT_JAX_CACHE", str(tmp_path / "cache"))
+@contextlib.contextmanager
+def serve(context=None):
+    """A hub on this machine with one file; with https if there is a context for it."""
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.handle_error = lambda *_: None  # a client may leave without a word
+    if context:
+        made.socket = context.wrap_socket(made.socket, server_side=True)
     made.plans, made.asked, made.data, made.tag = [], [], DATA, '"one"'
     made.end, made.location = threading.Event(), ""
-    made.url = f"http://127.0.0.1:{made.server_port}"
+    made.url = f"http{'s' if context else ''}://127.0.0.1:{made.server_port}"
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield made
-    made.end.set()
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    try:
+        yield made
+    finally:
+        made.end.set()
+        made.shutdown()
+        made.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A hub on this machine, and an empty cache."""
+    monkeypatch.setenv("LIMECRAFT_JAX_CACHE", str(tmp_path / "cache"))
+    with serve() as made:
+        yield made
 
 
 CARD = ModelCard(
@@ -251,7 +265,7 @@ def test_chunks_without_an_end_are_no_file(server):
 
 def test_a_silent_server_is_given_up(server):
     refused(server, "silent", "still", match=r"broke off .*timed out", timeout=0.2)
-    refused(server, "mute", match=r"no network \(timed out\)", timeout=0.2)
+    refused(server, "mute", match=r"no way to .* \(timed out\)", timeout=0.2)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError, OSError("the page is closed")])
@@ -342,6 +356,41 @@ def test_http_needs_to_be_allowed(server):
     assert server.asked == []
 
 
+@pytest.fixture
+def secure(server, tmp_path, monkeypatch):
+    """The same hub with https, as in real life, and who signed for it."""
+    signer = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    signer.issue_cert("127.0.0.1").configure_cert(context)
+    signer.cert_pem.write_to_path(tmp_path / "signer.pem")
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with serve(context) as made:
+        yield made, tmp_path / "signer.pem"
+
+
+def test_https_needs_a_certificate_of_somebody_known(secure, monkeypatch):
+    server, signer = secure
+    with pytest.raises(InputError, match=r"no way to https:.*certificate verify failed"):
+        hub.fetch(CARD, base=server.url, timeout=5.0)
+    assert server.asked == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(signer))
+    server.plans += ["cut", "good"]
+    hub.fetch(CARD, base=server.url, timeout=5.0)
+    assert hub.fingerprint(CARD) == SHA
+    assert server.asked[1]["Range"] == f"bytes={HALF - 1}-"
+
+
+def test_https_leads_back_to_http_for_nobody(secure, server, monkeypatch):
+    good, signer = secure
+    monkeypatch.setenv("SSL_CERT_FILE", str(signer))
+    good.plans, good.location = ["elsewhere"], server.url
+    with pytest.raises(InputError, match="must stay on https, but the way leads to http://127"):
+        hub.fetch(CARD, base=good.url, timeout=5.0)
+    assert server.asked == []
+
+
 def test_without_a_network_the_other_way_is_told(server):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -349,7 +398,7 @@ def test_without_a_network_the_other_way_is_told(server):
     with pytest.raises(InputError) as caught:
         hub.fetch(CARD, base=base, loopback=True)
     said = str(caught.value)
-    assert "there is no network" in said
+    assert "there is no network or no way to http" in said
     assert f"download {base}/someone/tiny/resolve/v1/model.safetensors on another" in said
     assert f"put it at {hub.place(CARD)}" in said
     assert "python -m limecraft_jax download tiny --file PATH" in said
@@ -453,6 +502,26 @@ def test_without_its_weights_a_model_says_how_to_get_them(server):
         assert bundle.fingerprint(name) == ""
         with pytest.raises(InputError, match=f"`python -m limecraft_jax download {name}`"):
             models.load(name)
+
+
+def test_with_its_weights_a_model_loads_through_the_registry(server, tmp_path):
+    """MobileNet V1, for its publisher names no hash that we know of."""
+    card = models.card("mobilenet_v1")
+    module = importlib.import_module(networks.NETWORKS[card.network])
+    shapes = nnx.eval_shape(lambda: module.NETWORK(len(card.classes), card.family))
+    random = np.random.default_rng(0)
+    arrays = {
+        ".".join(map(str, path)): random.random(leaf.shape, np.float32)
+        for path, leaf in nnx.to_flat_state(nnx.state(shapes))
+    }
+    (tmp_path / "given").write_bytes(save(arrays))
+    hub.adopt(card, tmp_path / "given")
+    assert models.ready("mobilenet_v1")
+    assert bundle.fingerprint("mobilenet_v1") == hub._sha256(tmp_path / "given")
+    classifier = models.load("mobilenet_v1")
+    assert classifier.card == card
+    for path, leaf in nnx.to_flat_state(classifier.weights):
+        np.testing.assert_array_equal(leaf[...], arrays[".".join(map(str, path))])
 
 
 def test_bundled_models_are_ready_and_need_no_download(server):

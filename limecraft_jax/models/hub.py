@@ -130,9 +130,9 @@ def fetch(
             transfer(url, part, _source(card).size or LIMIT, progress, timeout, loopback)
         except Unreachable as error:
             raise InputError(
-                f"the weights of {card.name} must be downloaded, and there is no network "
-                f"({error}): download {url} on another machine and put it at {here}, or give its "
-                f"path with `{COMMAND} {card.name} --file PATH`."
+                f"the weights of {card.name} must be downloaded, but there is no network or no way "
+                f"to {base} ({error}): download {url} on another machine and put it at {here}, or "
+                f"give its path with `{COMMAND} {card.name} --file PATH`."
             ) from None
         try:
             _check_layout(part)
