@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from limecraft_jax.models.card import ModelCard
 from limecraft_jax.types import InputError, prepare
 
 if TYPE_CHECKING:
@@ -28,16 +29,31 @@ class BlackBox:
     shape
         (height, width, channels) that the callable wants; None means that it takes any.
     batch
-        Number of images asked about at once.
+        Number of images asked about at once; 0 means as the card says, or 64.
+    card
+        What else is known: a title, and how pictures are prepared. `classes`, `shape` and `batch`
+        are the card's where they are not given.
     """
 
     predict: Callable[[np.ndarray], np.ndarray]
     classes: tuple[str, ...] = ()
     shape: tuple[int, int, int] | None = None
-    batch: int = 64
+    batch: int = 0
+    card: ModelCard | None = None
+
+    def __post_init__(self):
+        card = self.card
+        filled: dict[str, object] = {"batch": self.batch or (card.batch if card else 64)}
+        if card:
+            filled["classes"] = tuple(self.classes) or card.classes
+            filled["shape"] = self.shape or (card.height, card.width, card.channels)
+        for name, value in filled.items():
+            object.__setattr__(self, name, value)
 
     def prepare(self, image: np.ndarray) -> Float[np.ndarray, "h w c"]:
         """Bring a picture to the wanted size and channels, if there are any."""
+        if self.card and self.shape == (self.card.height, self.card.width, self.card.channels):
+            return self.card.prepare(image)
         height, width, channels = self.shape or (*image.shape[:2], np.atleast_3d(image).shape[2])
         return prepare(image, height, width, channels)
 
