@@ -90,11 +90,7 @@ def parser() -> argparse.ArgumentParser:
     p.set_defaults(run=commands.replay)
     p.add_argument("bundle", metavar="BUNDLE", help="a session.zip")
     p.add_argument("--out", metavar="DIR", help="folder for the same files as `edit` writes")
-    p.add_argument(
-        "--model",
-        metavar="NAME|module:attribute",
-        help="the model, if it is not a bundled one",
-    )
+    _model(p, None, "the model, if it is not a bundled one: ")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     return top
 
@@ -139,11 +135,23 @@ def _picture(p: argparse.ArgumentParser, required: bool) -> None:
         required=required,
         help="mask or label map (PNG, ...): black is outside, every other value is a region",
     )
+    _model(p, "lesions")
+
+
+def _model(p: argparse.ArgumentParser, default: str | None, about: str = "") -> None:
+    """Which model, and what is told about it."""
     p.add_argument(
         "--model",
-        default="lesions",
-        metavar="NAME|module:attribute",
-        help="a bundled model, or a Classifier, BlackBox or function in a Python module",
+        default=default,
+        metavar="NAME|FILE|module:attribute",
+        help=f"{about}a name that `models` lists, a .onnx, .keras or .safetensors file, or a "
+        "Classifier, BlackBox or function in a Python module",
+    )
+    p.add_argument(
+        "--about",
+        metavar="FILE.json",
+        help="class names, sizes and normalization of a model file (default: the .json file of "
+        "the same name beside it, if there is one)",
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from limecraft_jax import downloads, draw, images, masks, models, replace, report, sample
 from limecraft_jax.edit import Stack, Step
+from limecraft_jax.models import own
 from limecraft_jax.segmenters import SEGMENTERS
 from limecraft_jax.types import InputError, Neighborhood, unknown
 
@@ -50,8 +51,20 @@ def _value(text: str) -> int | float | str:
     return text
 
 
-def find_model(name: str) -> Any:
-    """A bundled model by name, or anything callable by ``module:attribute``."""
+def find_model(name: str, about: str | None = None) -> Any:
+    """A registered model by name, one in a file, or anything callable by ``module:attribute``.
+
+    Parameters
+    ----------
+    name
+        What ``--model`` says.
+    about
+        JSON file of what is told about a model file, see `models.about`.
+    """
+    if own.is_file(name):
+        return own.open_model(name, about)
+    if about:
+        raise InputError(f"--about is for a model file, got it with {name!r}: leave it out.")
     if ":" not in name:
         return models.load(name)
     module, _, attribute = name.partition(":")
@@ -62,9 +75,9 @@ def find_model(name: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
-            f"model must be a bundled name or module:attribute, got {name!r}: {error}."
+            f"model must be a known name, a file or module:attribute, got {name!r}: {error}."
         ) from None
-    return found
+    return own.made(found)
 
 
 def list_models(given: argparse.Namespace) -> None:
@@ -103,7 +116,7 @@ def load(given: argparse.Namespace) -> tuple[Any, np.ndarray, np.ndarray | None]
     from limecraft_jax import lime
 
     loaded = images.load_image(given.image)
-    model = lime.as_model(find_model(given.model))
+    model = lime.as_model(find_model(given.model, given.about))
     image = model.prepare(loaded.pixels)
     notes = list(loaded.notes)
     mask = None
@@ -144,7 +157,7 @@ def explain(given: argparse.Namespace) -> None:
     for note in explanation.neighborhood.segmentation.notes:
         print(note, file=sys.stderr)
 
-    recorded = report.record(explanation, settings, given.model, names)
+    recorded = report.record(explanation, settings, own.recorded(given.model), names)
     (out / "explanation.json").write_text(report.dumps(recorded))
     labels = masks.save_labels(explanation.neighborhood.segmentation.labels)
     (out / "labels.png").write_bytes(labels)
@@ -172,7 +185,7 @@ def edit(given: argparse.Namespace) -> None:
     variants = compare.compare(
         model, image, mask, [("edited", stack)], settings, _progress(given.quiet)
     )
-    write(out, variants, settings, given.model, model, names, target)
+    write(out, variants, settings, own.recorded(given.model), model, names, target)
 
 
 def stack_of(given: Sequence[Any], drawn: tuple[int, ...]) -> Stack:
@@ -206,9 +219,9 @@ def replay(given: argparse.Namespace) -> int:
     if given.model is None and session.model not in models.MODELS:
         raise InputError(
             f"the session rests on a model that is not bundled, {session.model!r}: "
-            "say where it is with --model module:attribute."
+            "say where it is with --model FILE or --model module:attribute."
         )
-    model = lime.as_model(find_model(given.model or session.model))
+    model = lime.as_model(find_model(given.model or session.model, given.about))
     out = folder(given.out) if given.out else None
     variants = bundle.replay(session, model, _progress(given.quiet))
     names = lime.class_names(model, len(variants[0].probs))

@@ -264,16 +264,16 @@ def test_a_model_of_ones_own(attribute, classes, explain):
         (("--model", "digit"), "model must be a known name, got 'digit': did you mean 'digits'?"),
         (
             ("--model", "no_such_module:x"),
-            "model must be a bundled name or module:attribute, got 'no_such_module:x': "
+            "model must be a known name, a file or module:attribute, got 'no_such_module:x': "
             "No module named 'no_such_module'.",
         ),
         (
             ("--model", "json:nothing"),
-            "model must be a bundled name or module:attribute, got 'json:nothing': "
+            "model must be a known name, a file or module:attribute, got 'json:nothing': "
             "module 'json' has no attribute 'nothing'.",
         ),
-        (("--model", ":x"), "model must be a bundled name or module:attribute, got ':x': "),
-        (("--model", ".x:y"), "model must be a bundled name or module:attribute, got '.x:y': "),
+        (("--model", ":x"), "model must be a known name, a file or module:attribute, got ':x': "),
+        (("--model", ".x:y"), "model must be a known name, a file or module:attribute, got '.x:y': "),
         (
             ("--model", "own_model_of_a_test:number"),
             "a model must be a Classifier or a function from images [n h w c] in [0, 1] to "
