@@ -272,8 +272,14 @@ def test_a_model_of_ones_own(attribute, classes, explain):
             "model must be a known name, a file or module:attribute, got 'json:nothing': "
             "module 'json' has no attribute 'nothing'.",
         ),
-        (("--model", ":x"), "model must be a known name, a file or module:attribute, got ':x': "),
-        (("--model", ".x:y"), "model must be a known name, a file or module:attribute, got '.x:y': "),
+        (
+            ("--model", ":x"),
+            "model must be a known name, a file or module:attribute, got ':x': ",
+        ),
+        (
+            ("--model", ".x:y"),
+            "model must be a known name, a file or module:attribute, got '.x:y': ",
+        ),
         (
             ("--model", "own_model_of_a_test:number"),
             "a model must be a Classifier or a function from images [n h w c] in [0, 1] to "

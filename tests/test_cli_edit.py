@@ -246,7 +246,8 @@ def test_a_model_of_ones_own_must_be_named_again(edited, run):
     assert status == 2
     assert complaints == (
         "limecraft_jax: the session rests on a model that is not bundled, "
-        "'own_model_for_replay:bright': say where it is with --model FILE or --model module:attribute.\n"
+        "'own_model_for_replay:bright': say where it is with --model FILE or "
+        "--model module:attribute.\n"
     )
     again = ("--model", "own_model_for_replay:bright")
     assert run("replay", out / "session.zip", "--quiet", *again)[0] == 0

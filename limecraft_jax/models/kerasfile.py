@@ -48,6 +48,7 @@ MODULES = (
     "keras.ops.nn",
     "keras.ops.numpy",
     "keras.ops.image",
+    "keras.src.applications.convnext",
     "keras.src.models.functional",
     "keras.src.models.sequential",
     "keras.src.ops.nn",
@@ -79,8 +80,9 @@ def read(path: Path, about: About) -> BlackBox:
     path
         The file.
     about
-        What is told about it. Where no range or normalization is told and the model itself divides
-        by 100 or more (a Rescaling layer), it is given values in [0, 255], otherwise in [0, 1].
+        What is told about it. Where no range or normalization is told and a layer of the model
+        divides by 100 or more (Rescaling) or takes a mean above 2 away (Normalization), it is
+        given values in [0, 255], otherwise in [0, 1].
 
     Raises
     ------
@@ -103,8 +105,8 @@ def read(path: Path, about: About) -> BlackBox:
     def ask(x: np.ndarray) -> np.ndarray:
         return np.asarray(step(weights, state, x))
 
-    scaled = any(0 < scale <= 0.01 for scale in _scales(config)) or "int" in entry.dtype
-    return wrap(path, about, entry, ask, (0.0, 255.0) if scaled else (0.0, 1.0))
+    whole = "int" in entry.dtype or _takes_bytes(config)
+    return wrap(path, about, entry, ask, (0.0, 255.0) if whole else (0.0, 1.0))
 
 
 def check(path: Path) -> dict[str, Any]:
@@ -202,13 +204,19 @@ def _permit(file: str, named: dict[str, Any]) -> None:
         )
 
 
-def _scales(config: dict[str, Any]) -> Iterator[float]:
-    """Factors of the Rescaling layers."""
+def _takes_bytes(config: dict[str, Any]) -> bool:
+    """Whether a layer brings values in [0, 255] down itself, by a factor or a mean."""
     for named in _named(config):
-        if named.get("class_name") == "Rescaling" and isinstance(named.get("config"), dict):
-            scale = named["config"].get("scale")
-            if isinstance(scale, int | float):
-                yield scale
+        kind, inner = named.get("class_name"), named.get("config")
+        if kind not in ("Rescaling", "Normalization") or not isinstance(inner, dict):
+            continue
+        told = inner.get("scale" if kind == "Rescaling" else "mean")
+        numbers = [
+            n for n in (told if isinstance(told, list) else [told]) if isinstance(n, int | float)
+        ]
+        if any(0 < n <= 0.01 if kind == "Rescaling" else n > 2 for n in numbers):
+            return True
+    return False
 
 
 def _keras(file: str) -> Any:
