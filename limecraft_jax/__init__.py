@@ -19,6 +19,7 @@ _HOMES = {
     "Settings": "lime",
     "resolve": "lime",
     "load": "models",
+    "open_model": "models.own",
     "load_image": "images",
     "load_mask": "masks",
     "overlay": "draw",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 500_000_000  # ResNet-152 has 240 MB
 SUFFIXES = (".onnx", ".keras", ".safetensors", ".h5")
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib")
-GRAPH_ONLY = ("layout", "range", "output")
+GRAPH_ONLY = ("layout", "output")
 WEIGHTS_ONLY = ("network", "family")
 
 
