@@ -183,7 +183,7 @@ def test_foreign_names_are_refused_before_keras_sees_them(named, deep, file, mon
     folder = file.parent
     (folder / "foreign_module_of_a_test.py").write_text("raise SystemExit('loaded')")
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(kerasfile, "_load", lambda path: pytest.fail("Keras was asked"))
+    monkeypatch.setattr(kerasfile, "_load", lambda *_: pytest.fail("Keras was asked"))
 
     def put(config):
         inner = config["config"]["layers"][-1]["config"]
@@ -229,6 +229,14 @@ def test_a_small_file_that_unpacks_to_a_huge_one(file):
     rewritten(linear(file), config__json=b" " * 30_000_000)
     assert file.stat().st_size < 1_000_000
     refused(file, "config.json in net.keras must have at most 20 MB unpacked, got 30 MB: give")
+
+
+def test_a_small_file_that_asks_for_more_memory_than_there_is(file):
+    def grow(config):
+        config["config"]["layers"][-1]["config"]["units"] = 4_000_000_000
+
+    rewritten(linear(file), grow)  # 360 pixels times 4e9 units in 4 bytes
+    refused(file, "the weights of net.keras must have at most 1000 MB, its layers ask for 5760000")
 
 
 def test_what_keras_cannot_load_is_said(file):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import sys
 import warnings
@@ -91,7 +92,7 @@ def read(path: Path, about: About) -> BlackBox:
         anything that is not Keras' own, or is not a model from one picture to class scores.
     """
     config = check(path)
-    model = _load(path)
+    model = _load(path, config)
     entry = _entry(path.name, model, about)
 
     # Pure, unlike predict_on_batch, so that several threads may ask; as fast on large networks.
@@ -239,18 +240,41 @@ def _keras(file: str) -> Any:
     return keras
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, config: dict[str, Any]) -> Any:
+    """The model, once its weights are known to have a size that fits in memory."""
     keras = _keras(path.name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the state of its optimizer is not wanted
-            return keras.saving.load_model(path, safe_mode=True, compile=False)
+            size = _weights_size(keras, config)
+            if size <= MEMBERS[WEIGHTS]:
+                return keras.saving.load_model(path, safe_mode=True, compile=False)
     except Exception as error:  # whatever a damaged file makes Keras stumble over
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"{path.name} must be a model that Keras {keras.__version__} can load, got: {reason}: "
             f"{AGAIN}."
         ) from error
+    raise InputError(
+        f"the weights of {path.name} must have at most {MEMBERS[WEIGHTS] // 1_000_000} MB, its "
+        f"layers ask for {size / 1e6:.0f} MB: give a smaller model."
+    )
+
+
+def _weights_size(keras: Any, config: dict[str, Any]) -> int:
+    """Bytes that the weights will take, worked out from shapes alone.
+
+    A layer of a few letters in the configuration can ask for more memory than there is, which
+    ends Python without a word.
+    """
+
+    def build() -> list[Any]:
+        model = keras.saving.deserialize_keras_object(
+            config | {"compile_config": None}, safe_mode=True
+        )
+        return [variable.value for variable in model.variables]
+
+    return sum(math.prod(v.shape) * v.dtype.itemsize for v in jax.eval_shape(build))
 
 
 def _entry(file: str, model: Any, about: About) -> Port:
