@@ -1,0 +1,93 @@
+"""Networks that are known by name, and files of weights for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from limecraft_jax.models import convert
+from limecraft_jax.models.classifier import Classifier
+from limecraft_jax.types import InputError, unknown
+
+if TYPE_CHECKING:
+    from limecraft_jax.models.card import ModelCard
+
+FAMILIES = ("torch", "keras")
+
+
+def read(path: Path, card: ModelCard) -> Classifier:
+    """A classifier from a file of weights, in whatever layout they are published.
+
+    Parameters
+    ----------
+    path
+        A ``.safetensors`` file (timm, torchvision, Hugging Face, Keras or our own names) or an
+        ``.h5`` one (keras.applications).
+    card
+        Its `network` and `classes` are needed. An empty `family` is taken from the layout.
+
+    Raises
+    ------
+    InputError
+        If the network is unknown, the file cannot be read, belongs to another network or to
+        another number of classes, or holds NaN.
+    """
+    if card.network not in NETWORKS:
+        raise unknown("network", card.network, NETWORKS)
+    if card.family and card.family not in FAMILIES:
+        raise unknown("family", card.family, FAMILIES)
+    module = importlib.import_module(NETWORKS[card.network])
+    arrays = convert.read(path)
+    family = card.family
+    if not {f"{name}.kernel" for name in module.LAYOUTS[0].names} <= set(arrays):
+        arrays, layout = convert.convert(arrays, module.LAYOUTS, module.NETWORK.__name__)
+        family = family or layout.family
+    elif not family:
+        raise InputError(
+            "family must be given for weights under our own names, got none: say torch or keras."
+        )
+    card = dataclasses.replace(card, family=family)
+    found = arrays["dense.bias"].shape[0]
+    if found != len(card.classes):
+        raise InputError(
+            f"classes must name all {found} classes of the weights in {path.name}, "
+            f"got {len(card.classes)} names."
+        )
+    return fill(module.NETWORK, arrays, card)
+
+
+def fill(network: Callable[..., nnx.Module], arrays: convert.Arrays, card: ModelCard) -> Classifier:
+    """A network with given weights; no initializer runs, only shapes are worked out."""
+    build = functools.partial(network, len(card.classes), card.family)
+    net, abstract = nnx.split(nnx.eval_shape(build), nnx.Param)
+    flat, wrong = [], []
+    for path, leaf in nnx.to_flat_state(abstract):
+        key = ".".join(map(str, path))
+        value = np.asarray(arrays[key], np.float32)
+        if value.shape != leaf.shape:
+            wrong.append(f"{key} {value.shape} instead of {leaf.shape}")
+        flat.append((path, leaf.replace(jnp.asarray(value))))
+    if wrong:
+        more = f" and {len(wrong) - convert.MOST_TOLD} more" * (len(wrong) > convert.MOST_TOLD)
+        raise InputError(
+            f"weights of {getattr(network, '__name__', card.network)} must have its shapes, got "
+            f"{', '.join(wrong[: convert.MOST_TOLD])}{more}: choose the network that they were "
+            "made for."
+        )
+    return Classifier(nnx.from_flat_state(flat), net, card)
+
+
+NETWORKS = {
+    "inception_v3": "limecraft_jax.models.inception",
+    "resnet50": "limecraft_jax.models.resnet",
+    "mobilenet_v1": "limecraft_jax.models.mobilenet_v1",
+    "mobilenet_v2": "limecraft_jax.models.mobilenet_v2",
+}
