@@ -256,7 +256,7 @@ def _parts(layer: str, values: list[Float[np.ndarray, ...]]) -> Arrays:
     """The arrays of one Keras layer by name: a kernel comes first, a norm has one axis only."""
     if not values:
         return {}
-    names = ("kernel", "bias") if values[0].ndim > 1 else NORM[4 - len(values) :]
+    names = ("kernel", "bias")[: len(values)] if values[0].ndim > 1 else NORM[4 - len(values) :]
     return {f"{layer}.{name}": value for name, value in zip(names, values, strict=True)}
 
 
