@@ -9,6 +9,7 @@ import streamlit as st
 
 from limecraft_jax import masks, models
 from limecraft_jax.app import cache, look
+from limecraft_jax.app.gallery import gallery
 from limecraft_jax.app.session import Session, one_sentence
 from limecraft_jax.models.card import ModelCard
 
@@ -39,7 +40,7 @@ def choose(session: Session) -> Subject:
             key="model",
             persist_state="session",
             help="The program whose answer you want to understand. All of these run right here, "
-            "nothing is sent anywhere.",
+            "nothing is sent anywhere. More can be fetched below.",
         )
         card = models.card(name)
     family = card.name.partition("-")[0]  # a twin looks at the same pictures
@@ -56,6 +57,7 @@ def choose(session: Session) -> Subject:
             help="Pictures that this classifier knows how to look at come first.",
         )
     about(card)
+    gallery()
     st.file_uploader(
         "Or use a picture of your own",
         type=PICTURES,
