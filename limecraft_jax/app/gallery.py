@@ -10,7 +10,7 @@ from limecraft_jax.app.session import one_sentence
 from limecraft_jax.models import hub
 from limecraft_jax.models.card import ModelCard
 
-LARGE = 500  # MB of memory from which on a small cloud machine gets into trouble
+LARGE = 600  # MB of memory from which on a small cloud machine gets into trouble
 
 
 def gallery() -> None:
