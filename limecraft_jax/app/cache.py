@@ -20,13 +20,15 @@ import streamlit as st
 from limecraft_jax import images
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.segment import segment
-from limecraft_jax.types import Segmentation
+from limecraft_jax.types import InputError, Segmentation
 
 if TYPE_CHECKING:
     from limecraft_jax.edit import Stack
+    from limecraft_jax.models.blackbox import BlackBox
     from limecraft_jax.models.classifier import Classifier
     from limecraft_jax.whatif import Effect
 
+MOST_OWNED = 3
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -109,9 +111,32 @@ def preview(key: str, _image: np.ndarray, _segmentation: Segmentation, _colors: 
     return images.to_jpeg(drawn(_image, _segmentation, _colors))
 
 
+@st.cache_resource
+def owned() -> dict[str, Classifier | BlackBox]:
+    """The classifiers that visitors brought along, the newest last."""
+    return {}
+
+
+def hold(name: str, brought: Classifier | BlackBox) -> None:
+    """Keep a visitor's classifier, and let the oldest go when there are too many."""
+    owned().pop(name, None)
+    owned()[name] = brought
+    while len(owned()) > MOST_OWNED:
+        owned().pop(next(iter(owned())))
+
+
+def model(name: str) -> Classifier | BlackBox:
+    """A classifier by its name in the menu."""
+    if not name.startswith("own-"):
+        return _registered(name)
+    if name not in owned():
+        raise InputError("your own classifier is no longer in memory: bring its file again.")
+    return owned()[name]
+
+
 @st.cache_resource(max_entries=3, show_spinner=False)
-def model(name: str) -> Classifier:
-    """A bundled classifier with its weights."""
+def _registered(name: str) -> Classifier:
+    """A registered classifier with its weights."""
     import jax
 
     from limecraft_jax import models

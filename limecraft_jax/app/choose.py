@@ -10,6 +10,7 @@ import streamlit as st
 from limecraft_jax import masks, models
 from limecraft_jax.app import cache, look
 from limecraft_jax.app.gallery import gallery
+from limecraft_jax.app.owned import bring
 from limecraft_jax.app.session import Session, one_sentence
 from limecraft_jax.models.card import ModelCard
 
@@ -35,14 +36,14 @@ def choose(session: Session) -> Subject:
     with left:
         name = st.selectbox(
             "Classifier",
-            [name for name in models.MODELS if models.ready(name)],
-            format_func=lambda name: models.card(name).title,
+            [*(name for name in models.MODELS if models.ready(name)), *session.own],
+            format_func=lambda name: known(session, name).title,
             key="model",
             persist_state="session",
             help="The program whose answer you want to understand. All of these run right here, "
             "nothing is sent anywhere. More can be fetched below.",
         )
-        card = models.card(name)
+        card = known(session, name)
     family = card.name.partition("-")[0]  # a twin looks at the same pictures
     fitting = [e for e in cache.examples() if e.get("model") in (family, card.name)]
     others = [e for e in cache.examples() if "model" not in e]
@@ -58,6 +59,7 @@ def choose(session: Session) -> Subject:
         )
     about(card)
     gallery()
+    bring(session)
     st.file_uploader(
         "Or use a picture of your own",
         type=PICTURES,
@@ -92,6 +94,11 @@ def choose(session: Session) -> Subject:
     )
 
 
+def known(session: Session, name: str) -> ModelCard:
+    """The card of a classifier in the menu."""
+    return session.own.get(name) or models.card(name)
+
+
 def about(card: ModelCard) -> None:
     """The classifier's card."""
     with st.expander(f"About this classifier: {card.about.split('. ')[0].rstrip('.')}."):
@@ -99,9 +106,11 @@ def about(card: ModelCard) -> None:
         st.markdown(
             "\n".join(f"- {what}: **{look.percent(value)}**" for what, value in card.accuracy)
         )
+        trained = f"Trained {card.trained} on: {card.data} {card.license}" if card.trained else ""
+        size = f"{card.parameters:,} parameters, " if card.parameters else ""
         st.caption(
-            f"{card.architecture} {card.parameters:,} parameters, sees {card.width} × "
-            f"{card.height} pixels. Trained {card.trained} on: {card.data} {card.license}"
+            f"{card.architecture} {size}{len(card.classes)} classes, sees {card.width} × "
+            f"{card.height} pixels. {trained}"
         )
 
 

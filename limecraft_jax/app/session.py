@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from limecraft_jax.app.compared import Comparison
     from limecraft_jax.bundle import Bundle
     from limecraft_jax.lime import Settings
+    from limecraft_jax.models.card import ModelCard
     from limecraft_jax.types import Neighborhood
 
 
@@ -102,6 +103,8 @@ class Session:
     replaying: Bundle | None = None  # a session that is to be done again
     replayed: str = ""  # what came of it
     job: Job | None = None
+    own: dict[str, ModelCard] = field(default_factory=dict)  # classifiers that were brought along
+    trouble: str = ""  # why the last one could not be used
 
     def lab(self, picture: str) -> Lab:
         """The edits of a picture."""
