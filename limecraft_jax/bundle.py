@@ -202,7 +202,7 @@ def replay(
         As in `compare.compare`.
     """
     if model is None:
-        if bundle.model not in models.MODELS:
+        if not models.registered(bundle.model):
             raise InputError(
                 f"the session rests on a model that is not bundled, {bundle.model!r}: give it."
             )
@@ -262,8 +262,9 @@ def check(bundle: Bundle, variants: Sequence[compare.Variant], classes: Sequence
 
 def fingerprint(model: str) -> str:
     """SHA-256 of the weights of a registered model; empty if they are not here, and for others."""
-    if model not in models.MODELS:
+    if not models.registered(model):
         return ""
+    model = model.partition("@")[0]  # the file is that of any precision
     if model not in models.BUNDLED:
         return hub.fingerprint(models.card(model))
     return hashlib.sha256((WEIGHTS / f"{model}.safetensors").read_bytes()).hexdigest()

@@ -144,8 +144,8 @@ def _model(p: argparse.ArgumentParser, default: str | None, about: str = "") -> 
         "--model",
         default=default,
         metavar="NAME|FILE|module:attribute",
-        help=f"{about}a name that `models` lists, a .onnx, .keras or .safetensors file, or a "
-        "Classifier, BlackBox or function in a Python module",
+        help=f"{about}a name that `models` lists (NAME@bfloat16: in that precision), a .onnx, "
+        ".keras or .safetensors file, or a Classifier, BlackBox or function in a Python module",
     )
     p.add_argument(
         "--about",

@@ -216,7 +216,7 @@ def replay(given: argparse.Namespace) -> int:
     from limecraft_jax import bundle, lime
 
     session = bundle.read(given.bundle)
-    if given.model is None and session.model not in models.MODELS:
+    if given.model is None and not models.registered(session.model):
         raise InputError(
             f"the session rests on a model that is not bundled, {session.model!r}: "
             "say where it is with --model FILE or --model module:attribute."

@@ -15,6 +15,7 @@ import pytest
 from flax import nnx
 from safetensors.numpy import save_file
 
+from limecraft_jax import lime, models, open_model
 from limecraft_jax.models import convert, layers, networks
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.types import InputError
@@ -189,3 +190,38 @@ def test_pools_for_processors_give_the_plain_numbers(monkeypatch, family):
     plain.append(layers.mean_pool(x, 3, family))
     for ours, theirs in zip(quick, plain, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["timm-inception_v3", "timm-resnet50", "timm-mobilenet_v1", "torchvision-mobilenet_v2"]
+)
+def test_half_precision_keeps_the_answers_to_its_digits(name):
+    classifier, _, images, theirs = built(name)
+    half = classifier.cast("bfloat16")
+    leaves = jax.tree.leaves(half.weights)
+    assert {leaf.dtype for leaf in leaves} == {jnp.dtype("bfloat16")}
+    ours = logits_of(half, images.astype(jnp.bfloat16)).astype(np.float32)
+    assert 1e-4 < distance(ours, theirs) < 0.05  # 8 bits, and not by chance computed in 24
+    probs = jax.jit(lambda c, x: c(x))(half, images)
+    assert probs.dtype == jnp.float32
+    np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
+
+
+def test_precision_is_named_behind_a_model_and_in_its_json(tmp_path):
+    assert models.load("digits@bfloat16").card.precision == "bfloat16"
+    assert models.load("digits@bfloat16").cast("float32").card.precision == "float32"
+    with pytest.raises(InputError, match="did you mean 'bfloat16'"):
+        models.load("digits@bfloat")
+    facts, arrays, _ = recalled("timm-mobilenet_v2")
+    path = tmp_path / "skin.safetensors"
+    save_file(arrays, path)
+    about = {"network": "mobilenet_v2", "classes": ["a", "b", "c"], "height": 128, "width": 96}
+    own = open_model(path, {**about, "precision": "bfloat16"})
+    assert jax.tree.leaves(own.weights)[0].dtype == jnp.bfloat16
+    picture = pictures(*facts["size"])[0]
+    said = lime.predict(own, picture)
+    full = lime.predict(open_model(path, about), picture)
+    np.testing.assert_allclose(said, full, atol=0.1)  # this network has three scores, all small
+    assert (said != full).all()
+    with pytest.raises(InputError, match="'float32' or 'bfloat16'"):
+        open_model(path, {**about, "precision": "float16"})

@@ -20,10 +20,20 @@ def card(name: str) -> ModelCard:
 
 
 def load(name: str) -> Classifier:
-    """Load a registered model with its weights."""
+    """Load a registered model with its weights.
+
+    ``name@bfloat16`` computes in that precision, see `ModelCard.precision`.
+    """
+    name, _, precision = name.partition("@")
     if name not in MODELS:
         raise unknown("model", name, MODELS)
-    return importlib.import_module(MODELS[name]).load(name)
+    model = importlib.import_module(MODELS[name]).load(name)
+    return model.cast(precision) if precision else model
+
+
+def registered(name: str) -> bool:
+    """Whether `load` knows a name, with or without a precision behind it."""
+    return name.partition("@")[0] in MODELS
 
 
 def ready(name: str) -> bool:

@@ -6,6 +6,7 @@ compiled step serves every image, and two models of one architecture share it.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -14,9 +15,9 @@ import numpy as np
 from flax import nnx
 from safetensors.numpy import load_file, save
 
-from limecraft_jax.models.card import WEIGHTS, ModelCard
+from limecraft_jax.models.card import PRECISIONS, WEIGHTS, ModelCard
 from limecraft_jax.pytree import pytree
-from limecraft_jax.types import InputError
+from limecraft_jax.types import InputError, unknown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,8 +46,19 @@ class Classifier:
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
         """Class probabilities of a batch of prepared images, values in [0, 1]."""
         mean, std = jnp.array(self.card.mean), jnp.array(self.card.std)
-        logits = nnx.merge(self.net, self.weights)((images - mean) / std)
-        return jax.nn.softmax(logits, axis=-1)
+        x = ((images - mean) / std).astype(self.card.precision)
+        logits = nnx.merge(self.net, self.weights)(x)
+        return jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
+
+    def cast(self, precision: str) -> Classifier:
+        """The same network computing in another precision, see `ModelCard.precision`.
+
+        From float32 to bfloat16 and back loses what bfloat16 cannot hold.
+        """
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
+        weights = jax.tree.map(lambda leaf: leaf.astype(precision), self.weights)
+        return Classifier(weights, self.net, dataclasses.replace(self.card, precision=precision))
 
     def prepare(self, image: np.ndarray) -> Float[np.ndarray, "h w c"]:
         """Bring a picture to what the network sees; see :func:`types.prepare`."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from limecraft_jax.models.convert import Layout
-from limecraft_jax.models.layers import Conv, Dense, max_pool, mean_pool
+from limecraft_jax.models.layers import Conv, Dense, Network, max_pool, mean_pool
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -98,7 +98,7 @@ class Expanded(nnx.Module):
         return jnp.concatenate([self.single(x), self.fork(x), self.double(x), pooled], axis=-1)
 
 
-class InceptionV3(nnx.Module):
+class InceptionV3(Network):
     """Five convolutions -> 11 blocks of branches -> mean -> dense.
 
     Parameters
@@ -147,14 +147,6 @@ class InceptionV3(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return x
-
-    def head(self, features: Float[Array, "n p q 2048"]) -> Float[Array, "n k"]:
-        """Logits from the last maps."""
-        return self.dense(features.mean((1, 2)))
-
-    def __call__(self, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
-        """Logits of a batch of normalized images."""
-        return self.head(self.features(images))
 
 
 STEM = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"]

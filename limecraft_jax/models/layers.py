@@ -131,6 +131,27 @@ class Dense(nnx.Module):
         return x @ self.kernel[...] + self.bias[...]
 
 
+class Network(nnx.Module):
+    """Maps, their mean over the picture, and one matrix product.
+
+    A network sets `dense` and says how it makes its maps, `features`.
+    """
+
+    dense: Dense
+
+    def features(self, images: Float[Array, "n h w 3"]) -> Float[Array, "n p q f"]:
+        """The last maps that still know where something is."""
+        raise NotImplementedError
+
+    def head(self, features: Float[Array, "n p q f"]) -> Float[Array, "n k"]:
+        """Logits from the last maps."""
+        return self.dense(features.mean((1, 2)))
+
+    def __call__(self, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
+        """Logits of a batch of normalized images."""
+        return self.head(self.features(images))
+
+
 def convolve(x, kernel, stride: int, pads: Pads) -> Float[Array, "n p q d"]:
     """A convolution over all channels."""
     size = kernel.shape[:2]

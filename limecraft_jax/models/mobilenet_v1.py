@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 
 from limecraft_jax.models.convert import Layout
-from limecraft_jax.models.layers import Conv, Dense
+from limecraft_jax.models.layers import Conv, Dense, Network
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -42,7 +42,7 @@ class Separable(nnx.Module):
         return self.pointwise(self.depthwise(x))
 
 
-class MobileNetV1(nnx.Module):
+class MobileNetV1(Network):
     """3x3 convolution -> 13 separable convolutions -> mean -> dense.
 
     Parameters
@@ -68,14 +68,6 @@ class MobileNetV1(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return x
-
-    def head(self, features: Float[Array, "n p q 1024"]) -> Float[Array, "n k"]:
-        """Logits from the last maps."""
-        return self.dense(features.mean((1, 2)))
-
-    def __call__(self, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
-        """Logits of a batch of normalized images."""
-        return self.head(self.features(images))
 
 
 def _timm() -> dict[str, tuple[str, str]]:

@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 
 from limecraft_jax.models.convert import Layout
-from limecraft_jax.models.layers import Conv, Dense
+from limecraft_jax.models.layers import Conv, Dense, Network
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -44,7 +44,7 @@ class InvertedResidual(nnx.Module):
         return x + y if self.residual else y
 
 
-class MobileNetV2(nnx.Module):
+class MobileNetV2(Network):
     """3x3 convolution -> 17 inverted residuals -> 1x1 convolution -> mean -> dense.
 
     Parameters
@@ -73,14 +73,6 @@ class MobileNetV2(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return self.last(x)
-
-    def head(self, features: Float[Array, "n p q 1280"]) -> Float[Array, "n k"]:
-        """Logits from the last maps."""
-        return self.dense(features.mean((1, 2)))
-
-    def __call__(self, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
-        """Logits of a batch of normalized images."""
-        return self.head(self.features(images))
 
 
 STEPS = ("widen", "depthwise", "narrow")

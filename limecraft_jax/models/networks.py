@@ -74,7 +74,7 @@ def fill(network: Callable[..., nnx.Module], arrays: convert.Arrays, card: Model
         value = np.asarray(arrays[key], np.float32)
         if value.shape != leaf.shape:
             wrong.append(f"{key} {value.shape} instead of {leaf.shape}")
-        flat.append((path, leaf.replace(jnp.asarray(value))))
+        flat.append((path, leaf.replace(jnp.asarray(value, card.precision))))
     if wrong:
         more = f" and {len(wrong) - convert.MOST_TOLD} more" * (len(wrong) > convert.MOST_TOLD)
         raise InputError(

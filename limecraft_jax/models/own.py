@@ -22,7 +22,7 @@ MOST_BYTES = 500_000_000  # ResNet-152 has 240 MB
 SUFFIXES = (".onnx", ".keras", ".safetensors", ".h5")
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib")
 GRAPH_ONLY = ("layout", "output")
-WEIGHTS_ONLY = ("network", "family")
+WEIGHTS_ONLY = ("network", "family", "precision")
 
 
 def is_file(name: str) -> bool:

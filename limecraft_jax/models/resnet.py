@@ -13,7 +13,7 @@ import jax
 from flax import nnx
 
 from limecraft_jax.models.convert import Layout
-from limecraft_jax.models.layers import Conv, Dense, even, max_pool
+from limecraft_jax.models.layers import Conv, Dense, Network, even, max_pool
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -38,7 +38,7 @@ class Bottleneck(nnx.Module):
         return jax.nn.relu(y + (self.around(x) if self.around else x))
 
 
-class ResNet50(nnx.Module):
+class ResNet50(Network):
     """7x7 convolution -> 16 bottlenecks -> mean -> dense.
 
     Parameters
@@ -67,14 +67,6 @@ class ResNet50(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return x
-
-    def head(self, features: Float[Array, "n p q 2048"]) -> Float[Array, "n k"]:
-        """Logits from the last maps."""
-        return self.dense(features.mean((1, 2)))
-
-    def __call__(self, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
-        """Logits of a batch of normalized images."""
-        return self.head(self.features(images))
 
 
 def _torch() -> dict[str, tuple[str, str]]:
