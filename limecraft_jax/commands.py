@@ -13,7 +13,7 @@ import numpy as np
 
 from limecraft_jax import downloads, draw, images, masks, models, replace, report, sample
 from limecraft_jax.edit import Stack, Step
-from limecraft_jax.models import own
+from limecraft_jax.models import own, pace
 from limecraft_jax.segmenters import SEGMENTERS
 from limecraft_jax.types import InputError, Neighborhood, unknown
 
@@ -61,12 +61,19 @@ def find_model(name: str, about: str | None = None) -> Any:
     about
         JSON file of what is told about a model file, see `models.about`.
     """
-    if own.is_file(name):
-        return own.open_model(name, about)
+    pace.keep_compiled()
+    base, way = models.split(name)
+    if own.is_file(base):
+        return models.adapt(own.open_model(base, about), way)
     if about:
         raise InputError(f"--about is for a model file, got it with {name!r}: leave it out.")
-    if ":" not in name:
+    if ":" not in base:
         return models.load(name)
+    return models.adapt(attribute_of(base), way)
+
+
+def attribute_of(name: str) -> Any:
+    """What ``module:attribute`` stands for."""
     module, _, attribute = name.partition(":")
     sys.path.insert(0, "")
     try:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from limecraft_jax import models
-from limecraft_jax.models import hub
+from limecraft_jax.models import hub, pace
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.types import InputError
 
@@ -26,16 +26,25 @@ def download(given: argparse.Namespace) -> None:
     print(f"sha256 {hub.fingerprint(card)}")
     if card.source and not card.source.sha256:
         print("Its publisher names no hash that we know of, so nobody has vouched for this one.")
+    print(f"On this machine: {speed(card)}.")
+
+
+def speed(card: ModelCard) -> pace.Pace:
+    """How fast a downloaded model is here, measured and remembered; so it is opened once, too."""
+    pace.keep_compiled()
+    return pace.measure(hub.load(card.name))
 
 
 def state(card: ModelCard) -> str:
     """One line on the weights of a model: size, terms, origin, and whether they are here."""
     if card.source is None:
         return f"bundled, {card.license}"
-    here = hub.find(card)
-    return f"{hub.megabytes(card)} MB, {card.license}, {hub.HUB}/{card.source.repository}; " + (
-        f"here: {here}" if here else f"not here yet: {hub.COMMAND} {card.name}"
-    )
+    here, known = hub.find(card), pace.recall(card)
+    told = [f"{hub.megabytes(card)} MB", card.license, f"{hub.HUB}/{card.source.repository}"]
+    told += [f"runs in about {card.memory} MB of memory"] * bool(card.memory)
+    told += [str(known)] * bool(known)
+    where = f"here: {here}" if here else f"not here yet: {hub.COMMAND} {card.name}"
+    return "; ".join([*told, where])
 
 
 class Bytes:

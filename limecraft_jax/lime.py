@@ -21,7 +21,7 @@ import numpy as np
 from limecraft_jax import sample, surrogate
 from limecraft_jax.kernel import Exponential
 from limecraft_jax.models.blackbox import BlackBox
-from limecraft_jax.models.classifier import Classifier
+from limecraft_jax.models.classifier import Classifier, forward
 from limecraft_jax.replace import MeanColor, Replacement
 from limecraft_jax.segment import segment, suggest
 from limecraft_jax.segmenters import KMeans, Segmenter
@@ -97,12 +97,6 @@ def perturb(
 def compose(z, labels, image, replacement) -> Float[Array, "b h w c"]:
     """A batch of samples as pictures."""
     return jax.vmap(perturb, in_axes=(0, None, None))(kept(z, labels), image, replacement)
-
-
-@jax.jit
-def forward(classifier: Classifier, images: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
-    """The one compiled step of a network: samples and edited pictures alike go through it."""
-    return classifier(images)
 
 
 def ask(classifier: Classifier, z, labels, image, replacement) -> Float[Array, "b k"]:

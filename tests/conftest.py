@@ -7,6 +7,14 @@ import gc
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """A cache of public weights and compiled programs that is nobody's: empty at first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIMECRAFT_JAX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _short_collections():
     """Keep what earlier files left behind out of the garbage collector's sight.

@@ -26,7 +26,7 @@ import trustme
 from flax import nnx
 from safetensors.numpy import load_file, save
 
-from limecraft_jax import bundle, cli, models
+from limecraft_jax import bundle, cli, downloads, models
 from limecraft_jax.models import hub, networks
 from limecraft_jax.models.card import WEIGHTS, ModelCard, Source, class_list
 from limecraft_jax.types import InputError
@@ -621,6 +621,7 @@ def command(server, monkeypatch, capsys):
     real = hub.fetch
     there = {"base": server.url, "loopback": True, "timeout": 5.0}
     monkeypatch.setattr(hub, "fetch", lambda card, progress: real(card, progress, **there))
+    monkeypatch.setattr(downloads, "speed", lambda card: "fast")  # tiny is no network
 
     def run(*given):
         status = cli.main(given)
@@ -634,7 +635,7 @@ def test_the_command_downloads_with_a_bar(command):
     assert "1 MB, , https://huggingface.co/someone/tiny; not here yet: python -m" in out
     status, out, err = command("download", "tiny")
     assert status == 0
-    assert out == f"tiny: {hub.place(CARD)}\nsha256 {SHA}\n"
+    assert out == f"tiny: {hub.place(CARD)}\nsha256 {SHA}\nOn this machine: fast.\n"
     assert err.split("\r")[-1] == "[" + "#" * 30 + "] 0.6/0.6 MB\n"
     status, out, _ = command("models")
     assert f"here: {hub.place(CARD)}" in out

@@ -135,14 +135,12 @@ def model(name: str) -> Classifier | BlackBox:
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _registered(name: str) -> Classifier:
+def _registered(name: str) -> Classifier | BlackBox:
     """A registered classifier with its weights."""
-    import jax
-
     from limecraft_jax import models
+    from limecraft_jax.models import pace
 
-    jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "limecraft-jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    pace.keep_compiled()
     return models.load(name)
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from limecraft_jax import models
 from limecraft_jax.app import look
 from limecraft_jax.app.session import one_sentence
-from limecraft_jax.models import hub
+from limecraft_jax.models import hub, pace
 from limecraft_jax.models.card import ModelCard
 
 LARGE = 600  # MB of memory from which on a small cloud machine gets into trouble
@@ -51,6 +51,8 @@ def entry(card: ModelCard) -> None:
 
     with one_sentence():
         hub.fetch(card, progress)
+        bar.progress(1.0, "Measuring how fast it is on this machine …")
+        pace.measure(hub.load(card.name))
         st.rerun()
     bar.empty()
 
@@ -62,4 +64,7 @@ def facts(card: ModelCard) -> str:
     if card.memory:
         warning = ", too much for a very small machine" if card.memory > LARGE else ""
         told.append(f"needs about {card.memory} MB of memory{warning}")
+    known = pace.recall(card)
+    spent = 100 / (known.rate if known else pace.guess(card))
+    told.append(f"about {spent:.2g} s per 100 samples here{'' if known else ' (a guess)'}")
     return " · ".join([*told, card.license])

@@ -2,37 +2,71 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from typing import TYPE_CHECKING
 
-from limecraft_jax.models.card import ModelCard
-from limecraft_jax.types import unknown
+from limecraft_jax.models.card import PRECISIONS, ModelCard
+from limecraft_jax.types import InputError, unknown
 
 if TYPE_CHECKING:
+    from limecraft_jax.models.blackbox import BlackBox
     from limecraft_jax.models.classifier import Classifier
 
 
 def card(name: str) -> ModelCard:
     """The card of a registered model, read without loading the network."""
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    return ModelCard.read(name)
+    base, _, way = name.partition("@")
+    if base not in MODELS:
+        raise unknown("model", base, MODELS)
+    card = ModelCard.read(base)
+    return dataclasses.replace(card, name=name, title=f"{card.title}, {way}") if way else card
 
 
-def load(name: str) -> Classifier:
-    """Load a registered model with its weights.
+def load(name: str) -> Classifier | BlackBox:
+    """Load a registered model with its weights; ``name@way`` runs it as `adapt` says."""
+    base, _, way = name.partition("@")
+    if base not in MODELS:
+        raise unknown("model", base, MODELS)
+    return adapt(importlib.import_module(MODELS[base]).load(base), way)
 
-    ``name@bfloat16`` computes in that precision, see `ModelCard.precision`.
+
+def adapt(model: Classifier | BlackBox, way: str) -> Classifier | BlackBox:
+    """The same network, run in another way.
+
+    Parameters
+    ----------
+    model
+        A Flax network; anything else only as it is.
+    way
+        ``"bfloat16"`` or ``"float32"``: computed in that precision, see `ModelCard.precision`;
+        ``"onnxruntime"``: by that library, usually faster on a processor; "": as it is.
     """
-    name, _, precision = name.partition("@")
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    model = importlib.import_module(MODELS[name]).load(name)
-    return model.cast(precision) if precision else model
+    from limecraft_jax.models.classifier import Classifier
+
+    if not way:
+        return model
+    if way not in WAYS:
+        raise unknown("the way to run a model", way, WAYS)
+    if not isinstance(model, Classifier):
+        raise InputError(
+            f"@{way} is for Flax networks, got a {type(model).__name__}: leave it out."
+        )
+    if way != "onnxruntime":
+        return model.cast(way)
+    from limecraft_jax.models import onnxfile
+
+    return onnxfile.run(model)
+
+
+def split(name: str) -> tuple[str, str]:
+    """The name of a model, a file or an attribute, and the way behind it; "" if there is none."""
+    base, _, way = name.rpartition("@")
+    return (base, way) if base and way in WAYS else (name, "")
 
 
 def registered(name: str) -> bool:
-    """Whether `load` knows a name, with or without a precision behind it."""
+    """Whether `load` knows a name, with or without a way behind it."""
     return name.partition("@")[0] in MODELS
 
 
@@ -43,6 +77,7 @@ def ready(name: str) -> bool:
     return name in BUNDLED or hub.find(card(name)) is not None
 
 
+WAYS = (*PRECISIONS, "onnxruntime")
 MODELS = {
     "lesions": "limecraft_jax.models.lesions",
     "lesions-clean": "limecraft_jax.models.lesions",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from limecraft_jax.models.card import PRECISIONS, ModelCard, class_list
+from limecraft_jax.models.card import ModelCard, class_list
 from limecraft_jax.types import InputError, unknown
 
 MOST_BYTES = 5_000_000  # of a JSON file: 20 000 class names take less than one
@@ -28,7 +28,7 @@ class About:
 
     Attributes
     ----------
-    network, family, precision
+    network, family
         Architecture and arithmetic of a weights file; see `ModelCard`.
     title, about, data, architecture, trained, license
         Texts to show.
@@ -53,7 +53,6 @@ class About:
 
     network: str = ""
     family: str = ""
-    precision: str = ""
     title: str = ""
     about: str = ""
     data: str = ""
@@ -128,7 +127,6 @@ class About:
             resample=self.resample,
             network=self.network,
             family=self.family,
-            precision=self.precision or "float32",
             **{key: getattr(self, key) for key in texts},
         )
 
@@ -289,7 +287,6 @@ def _one_of(*known: str) -> Callable[[str, object], str]:
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "network": _text,
     "family": _one_of("torch", "keras"),
-    "precision": _one_of(*PRECISIONS),
     "title": _text,
     "about": _text,
     "data": _text,

@@ -97,6 +97,9 @@ class ModelCard:
         memory, and several times the speed on an accelerator made for it, but not on a processor.
     memory
         Most memory that a run at this batch takes, in MB, as measured on a processor; 0 if small.
+    work
+        Cost of one picture: the billions of operations that a processor does in a product of
+        matrices in the same time, as measured; 0 if nobody did.
     source
         Where the weights can be had; None if they are in the package or a user's own.
     """
@@ -123,6 +126,7 @@ class ModelCard:
     family: str = "torch"
     precision: str = "float32"
     memory: int = 0
+    work: float = 0.0
     source: Source | None = None
 
     def prepare(self, image: np.ndarray) -> Float[np.ndarray, "h w c"]:

@@ -65,6 +65,12 @@ class Classifier:
         return self.card.prepare(image)
 
 
+@jax.jit
+def forward(classifier: Classifier, images: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
+    """The one compiled step of a network: samples and edited pictures alike go through it."""
+    return classifier(images)
+
+
 def save_weights(network: nnx.Module, name: str, folder: Path = WEIGHTS) -> Path:
     """Store a network's parameters as ``<name>.safetensors`` and return the path."""
     flat = nnx.to_flat_state(nnx.state(network, nnx.Param))

@@ -12,13 +12,12 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 from PIL import Image
 
 from limecraft_jax import models
 from limecraft_jax.models import composites, digits
-from limecraft_jax.models.classifier import Classifier
+from limecraft_jax.models.classifier import forward
 from limecraft_jax.models.dermoscopy import CLASSES, Picture, draw, ruler_region
 
 if TYPE_CHECKING:
@@ -215,7 +214,7 @@ def digit_examples(out: Path) -> Iterator[Entry]:
     """Held-out digits: five read with certainty, then the surest mistakes."""
     _, _, images, labels = digits.split()
     classifier = models.load("digits")
-    probs = np.asarray(jax.jit(Classifier.__call__)(classifier, images))
+    probs = np.asarray(forward(classifier, images))
     guess, sure = probs.argmax(1), probs.max(1)
     right = [int(np.argmax((guess == d) & (labels == d) & (sure > 0.95))) for d in (0, 2, 4, 7, 8)]
     mistakes = [int(i) for i in np.argsort(-sure) if guess[i] != labels[i]]
@@ -269,12 +268,11 @@ def texture_examples(out: Path) -> Iterator[Entry]:
         yield entry
 
 
-def asker(classifier: Classifier) -> Callable[[np.ndarray], np.ndarray]:
-    """Probabilities of one picture."""
-    query = jax.jit(Classifier.__call__)
+def asker(classifier: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Probabilities of one picture, from a Flax network."""
 
     def ask(image: np.ndarray) -> np.ndarray:
-        return np.asarray(query(classifier, image[None]))[0]
+        return np.asarray(forward(classifier, image[None]))[0]
 
     return ask
 

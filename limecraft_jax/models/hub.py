@@ -33,10 +33,10 @@ COMMAND = "python -m limecraft_jax download"
 
 def load(name: str) -> Classifier:
     """A classifier with public weights that are on this machine; see `available`."""
-    from limecraft_jax.models import networks
+    from limecraft_jax.models import networks, pace
 
     card = ModelCard.read(name)
-    return networks.read(available(card), card)
+    return pace.settle(networks.read(available(card), card))
 
 
 def folder() -> Path:

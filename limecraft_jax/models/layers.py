@@ -10,6 +10,8 @@ are the fast ones.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import itertools
 from collections.abc import Callable, Iterator
 from functools import reduce
@@ -29,9 +31,22 @@ NONE: Pads = ((0, 0), (0, 0))
 LAYERS = "NHWC", "HWIO", "NHWC"
 
 
+_plain = contextvars.ContextVar("plain", default=False)
+
+
 def rewrite() -> bool:
     """Whether the forms for processors are wanted."""
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and not _plain.get()
+
+
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+    """While this lasts, the forms for accelerators are taken everywhere."""
+    before = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(before)
 
 
 def even(size: tuple[int, int]) -> Pads:

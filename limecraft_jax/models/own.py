@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limecraft_jax import models
 from limecraft_jax.models import about as about_
+from limecraft_jax.models.wrap import batch_for
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ MOST_BYTES = 500_000_000  # ResNet-152 has 240 MB
 SUFFIXES = (".onnx", ".keras", ".safetensors", ".h5")
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib")
 GRAPH_ONLY = ("layout", "output")
-WEIGHTS_ONLY = ("network", "family", "precision")
+WEIGHTS_ONLY = ("network", "family")
 
 
 def is_file(name: str) -> bool:
@@ -111,7 +113,7 @@ def _check(path: Path, most: int) -> str:
 
 def _weights(path: Path, told: about_.About) -> Classifier:
     """Weights of a network that is built in."""
-    from limecraft_jax.models import networks
+    from limecraft_jax.models import networks, pace
 
     for field in ("network", "classes", "height", "width"):
         if not getattr(told, field):
@@ -120,12 +122,14 @@ def _weights(path: Path, told: about_.About) -> Classifier:
                 f'"width" in a JSON file, got no {field}.'
             )
     size = (told.height or 0, told.width or 0, told.channels or 3)
-    return networks.read(path, told.card(path.name, size, told.classes))
+    card = told.card(path.name, size, told.classes, batch=batch_for(size))
+    model = networks.read(path, card)
+    return model if told.batch else pace.settle(model)
 
 
 def recorded(name: str) -> str:
     """What results say about a model: a file by its name, without the folders of this machine."""
-    return Path(name).name if is_file(name) else name
+    return Path(name).name if is_file(models.split(name)[0]) else name
 
 
 def made(found: Any) -> Any:

@@ -9,6 +9,7 @@ weights of :mod:`tests.golden.weights`.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -65,6 +66,7 @@ def with_keras(name: str, network: str, build, size, classes: int) -> None:
     store(name, network, shapes, logits, size, f"keras {keras.__version__}")
 
 
+@functools.cache
 def torchvision():
     """The library, also beside a build of PyTorch that it was not made for."""
     import torch
