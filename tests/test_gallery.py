@@ -69,6 +69,19 @@ def test_a_fetched_classifier_is_in_the_menu_and_names_a_photograph(page, monkey
     menu(page).set_value("mobilenet_v2").run()
     assert not page.exception
     assert not page.error
+    assert page.selectbox(key="example-mobilenet_v2").options[:3] == [
+        "Chelsea the cat",
+        "An astronaut",
+        "A cup of coffee",
+    ]
     said = next(m.value for m in page.markdown if m.value.startswith("It says"))
     assert any(name in said for name in card.classes)
+    assert any("here" in c.value and "(a guess)" not in c.value for c in page.caption)
+    drawn_on = page.session_state["session"].drawn_on
+    menu(page).set_value("mobilenet_v2@onnxruntime").run()
+    assert not page.exception
+    assert not page.error
+    again = next(m.value for m in page.markdown if m.value.startswith("It says"))
+    assert again == said
+    assert page.session_state["session"].drawn_on == drawn_on, "a drawing stays"
     assert np.any(["Or use a picture" in box.label for box in page.get("file_uploader")])

@@ -632,7 +632,7 @@ def command(server, monkeypatch, capsys):
 
 def test_the_command_downloads_with_a_bar(command):
     status, out, _ = command("models")
-    assert "1 MB, , https://huggingface.co/someone/tiny; not here yet: python -m" in out
+    assert "1 MB; ; https://huggingface.co/someone/tiny; not here yet: python -m" in out
     status, out, err = command("download", "tiny")
     assert status == 0
     assert out == f"tiny: {hub.place(CARD)}\nsha256 {SHA}\nOn this machine: fast.\n"

@@ -59,7 +59,10 @@ def test_a_model_is_run_in_the_way_that_stands_behind_its_name(tmp_path):
     assert models.split(f"{path}@onnxruntime") == (str(path), "onnxruntime")
     assert models.split(str(path)) == (str(path), "")
     card = models.card("resnet50@onnxruntime")
-    assert (card.name, card.title) == ("resnet50@onnxruntime", "ResNet-50 (ImageNet), onnxruntime")
+    assert (card.name, card.title) == (
+        "resnet50@onnxruntime",
+        "ResNet-50 (ImageNet), run by onnxruntime",
+    )
     with pytest.raises(InputError, match="did you mean 'onnxruntime'"):
         models.adapt(flax, "onnxruntim")
     with pytest.raises(InputError, match="for Flax networks, got a BlackBox"):

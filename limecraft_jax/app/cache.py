@@ -70,6 +70,7 @@ def picture(key: str, _source: bytes | str, _card: ModelCard) -> Shown:
         import skimage.data
 
         photo = getattr(skimage.data, _source.partition(":")[2])()
+        photo = photo[0] if isinstance(photo, tuple) else photo  # one for each eye, and a map
         loaded = images.Loaded(np.asarray(photo, np.float32)[..., :3] / 255)
     else:
         loaded = images.load_image(_source)

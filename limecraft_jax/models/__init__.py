@@ -20,7 +20,11 @@ def card(name: str) -> ModelCard:
     if base not in MODELS:
         raise unknown("model", base, MODELS)
     card = ModelCard.read(base)
-    return dataclasses.replace(card, name=name, title=f"{card.title}, {way}") if way else card
+    if not way:
+        return card
+    if way not in WAYS:
+        raise unknown("the way to run a model", way, WAYS)
+    return dataclasses.replace(card, name=name, title=f"{card.title}, {WAYS[way]}")
 
 
 def load(name: str) -> Classifier | BlackBox:
@@ -77,7 +81,7 @@ def ready(name: str) -> bool:
     return name in BUNDLED or hub.find(card(name)) is not None
 
 
-WAYS = (*PRECISIONS, "onnxruntime")
+WAYS = {name: f"in {name}" for name in PRECISIONS} | {"onnxruntime": "run by onnxruntime"}
 MODELS = {
     "lesions": "limecraft_jax.models.lesions",
     "lesions-clean": "limecraft_jax.models.lesions",

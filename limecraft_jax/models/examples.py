@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 FIRST_SEED = 40_000_000
 PHOTOGRAPHS = {
     "chelsea": ("Chelsea the cat", "A photograph with one clear subject on a soft background."),
-    "coffee": ("A cup of coffee", "Several things on a table: which of them is the evidence?"),
     "astronaut": ("An astronaut", "A portrait with a flag and a shuttle in the background."),
+    "coffee": ("A cup of coffee", "Several things on a table: which of them is the evidence?"),
     "rocket": ("A rocket", "A launch pad at dawn: the rocket covers little of the picture."),
+    "stereo_motorcycle": ("A motorcycle", "A workshop full of things, one of them in front."),
 }
 # Title, story, the texture of the undrawn rest, and those drawn as regions.
 SCENES = {
