@@ -39,11 +39,9 @@ class Value:
 
 @dataclass
 class Graph:
-    """An ONNX graph in the making."""
+    """An ONNX graph in the making; `proto` is written in place, for it holds all weights."""
 
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
-    known: dict[int, tuple[str, Any]] = field(default_factory=dict)
+    proto: Any
     names: Any = field(default_factory=itertools.count)
 
     def add(self, kind: str, inputs: Sequence[Value | np.ndarray], shape, **settings) -> Value:
@@ -52,18 +50,19 @@ class Graph:
 
         names = [x.name if isinstance(x, Value) else self.constant(x) for x in inputs]
         out = f"v{next(self.names)}"
-        self.nodes.append(helper.make_node(kind, names, [out], **settings))
+        self.proto.node.append(helper.make_node(kind, names, [out], **settings))
         return Value(out, tuple(shape))
 
     def constant(self, array: np.ndarray) -> str:
-        """The name of an array in the graph."""
-        from onnx import numpy_helper
+        """Put an array into the graph and give its name there."""
+        from onnx import helper
 
-        if id(array) not in self.known:
-            name = f"c{next(self.names)}"
-            self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-            self.known[id(array)] = name, array  # kept, so that no other array gets this id
-        return self.known[id(array)][0]
+        name = f"c{next(self.names)}"
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        self.proto.initializer.add(
+            name=name, dims=array.shape, data_type=kind, raw_data=array.tobytes()
+        )
+        return name
 
 
 def write(model: Classifier) -> bytes:
@@ -80,7 +79,7 @@ def write(model: Classifier) -> bytes:
         If the package onnx is missing, or the network does something that is not known here.
     """
     try:
-        from onnx import TensorProto, helper
+        from onnx import ModelProto, TensorProto, helper
     except ImportError:
         raise InputError(
             f"running a network with onnxruntime needs the packages onnx and onnxruntime: {INSTALL}"
@@ -95,20 +94,19 @@ def write(model: Classifier) -> bytes:
     shape = (1, card.height, card.width, card.channels)
     with layers.plain():
         traced = jax.make_jaxpr(logits)(weights, np.zeros(shape, np.float32))
-    graph = Graph()
+    whole = ModelProto(ir_version=10, opset_import=[helper.make_opsetid("", OPSET)])
+    whole.graph.name = card.name.partition("@")[0]
+    whole.graph.input.append(
+        helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", *shape[1:]])
+    )
+    graph = Graph(whole.graph)
     images = graph.add("Transpose", [Value("images", shape)], shape, perm=FIRST)
     arguments = [*jax.tree.leaves(weights), images]
     (scores,) = _run(graph, traced.jaxpr, traced.consts, arguments)
     probs = graph.add("Softmax", [scores], scores.shape, axis=-1)
-    graph.nodes[-1].output[0] = "probabilities"
-    made = helper.make_graph(
-        graph.nodes,
-        card.name.partition("@")[0],
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", *shape[1:]])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", probs.shape[1]])],
-        graph.constants,
+    whole.graph.output.append(
+        helper.make_tensor_value_info(probs.name, TensorProto.FLOAT, ["n", probs.shape[1]])
     )
-    whole = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     return whole.SerializeToString()
 
 
@@ -158,7 +156,7 @@ def _convolution(graph: Graph, settings, inputs, shape) -> Value:
     x, kernel = inputs
     return graph.add(
         "Conv",
-        [x, np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))],
+        [x, kernel.transpose(3, 2, 0, 1)],
         shape,
         strides=settings["window_strides"],
         pads=_pads(settings["padding"]),
