@@ -15,6 +15,7 @@ from limecraft_jax import lime
 from limecraft_jax.models.own import open_model
 from limecraft_jax.types import InputError
 from tests import tiny
+from tests.server import ROOT
 
 H, W, C, K = 12, 10, 3, 3  # of tiny.classifier
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
@@ -382,3 +383,27 @@ def test_a_missing_package_is_named(file, monkeypatch):
         InputError, match=r"the package onnxruntime, got none: pip install onnxrunt"
     ):
         open_model(file, {})
+
+
+EXPORTS = ROOT / "tests" / "golden" / "exports"
+PIXELS = {"height": 8, "width": 8, "channels": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "peer", "about"),
+    [
+        ("torch_script", "torch", {}),
+        ("torch_export", "torch", {}),
+        ("sklearn", "sklearn", PIXELS),
+    ],
+)
+def test_real_exports_answer_as_where_they_come_from(name, peer, about):
+    with np.load(EXPORTS / f"{peer}.npz") as file:
+        images, probs = file["images"], file["probs"]
+    model = open_model(EXPORTS / f"{name}.onnx", about)
+    np.testing.assert_allclose(model(images), probs, atol=1e-6)
+
+
+def test_the_map_that_skl2onnx_adds_is_said():
+    with pytest.raises(InputError, match=r"convert it with zipmap off"):
+        open_model(EXPORTS / "sklearn_map.onnx", PIXELS)

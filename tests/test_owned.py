@@ -77,3 +77,24 @@ def test_the_oldest_gives_way_when_there_are_many(monkeypatch):
     assert list(kept) == [f"own-{i}" for i in range(2, cache.MOST_OWNED + 2)]
     with pytest.raises(ValueError, match="bring its file again"):
         cache.model("own-0")
+
+
+def test_a_keras_model_stays_whole_while_the_page_is_used(page, tmp_path):
+    # Streamlit clears what Keras keeps for itself after every run of a page.
+    import keras
+
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    path = tmp_path / "mine.keras"
+    keras.Sequential(layers).save(path)
+    about = {"classes": ["a", "b", "c"], "output": "logits"}
+    give(page, "mine.keras", path.read_bytes(), about)
+    assert not page.error
+    for seed in (0, 1):
+        page.number_input(key="seed").set_value(seed)
+        page.button(key="explain").click().run()
+        assert not page.exception
+        assert not page.error
+        job = page.session_state["session"].job
+        assert job.neighborhood.done
+        probs = lime.predict(open_model(path, about), job.neighborhood.image)
+        np.testing.assert_allclose(job.neighborhood.probs[0], probs, atol=1e-6)
