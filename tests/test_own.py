@@ -18,7 +18,9 @@ from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.types import InputError
 from tests import test_onnx, tiny
+from tests.golden.weights import array
 from tests.server import ROOT
+from tests.test_networks import recalled
 
 # ------------------------------------------------------------------ what is told
 
@@ -190,7 +192,7 @@ def test_weights_fill_the_network_that_is_told(tmp_path):
     save_file(arrays, path)
     model = own.open_model(path, WEIGHTS | {"family": "keras", "range": [-1, 1], "title": "Mine"})
     assert model.card == ModelCard(
-        "net.safetensors", "Mine", "", ("a", "b"), 64, 96, 3, (0.5,), (0.5,), 32,
+        "net.safetensors", "Mine", "", ("a", "b"), 64, 96, 3, (0.5,), (0.5,), 42,
         network="mobilenet_v1", family="keras",
     )  # fmt: skip
     held = sum(float(np.sum(leaf)) for leaf in jax.tree.leaves(model.weights))
@@ -295,7 +297,7 @@ def test_a_session_with_a_model_file_is_done_again(folder, capsys):
 
 def test_the_example_of_readme_runs(folder):
     text = (ROOT / "README.md").read_text()
-    (told,) = re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    told, _ = re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     (line,) = re.findall(r"^python -m limecraft_jax (explain cat\.png .*)$", text, re.MULTILINE)
     (folder / "cats.json").write_text(told)
     (folder / "one.png").rename(folder / "cat.png")
@@ -304,3 +306,26 @@ def test_the_example_of_readme_runs(folder):
     found = json.loads((folder / "results" / "explanation.json").read_text())
     assert found["classes"] == ["cat", "dog"]
     assert about.read(json.loads(told), folder / "x.onnx").crop == 0.875
+
+
+def test_the_example_with_weights_runs(folder):
+    text = (ROOT / "README.md").read_text()
+    _, told = re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (line,) = re.findall(r"^python -m limecraft_jax (explain mole\.png .*)$", text, re.MULTILINE)
+    shapes = recalled("torchvision-mobilenet_v2")[0]["shapes"]  # fine-tuned: another last layer
+    shapes |= {"classifier.1.weight": [7, 1280], "classifier.1.bias": [7]}
+    arrays = {key: array(key, tuple(shape)) for key, shape in shapes.items()}
+    save_file(arrays, folder / "skin.safetensors")
+    (folder / "skin.json").write_text(told)
+    (folder / "one.png").rename(folder / "mole.png")
+    options = ["--outside", "9", "--samples", "32", "--quiet"]
+    assert cli.main([*shlex.split(line), *options]) == 0
+    found = json.loads((folder / "results" / "explanation.json").read_text())
+    assert found["model"] == "skin.safetensors"
+    assert found["classes"] == json.loads(told)["classes"]
+    # Run by onnxruntime: the same words, nearly the same numbers.
+    words = shlex.split(line.replace("skin.safetensors", "skin.safetensors@onnxruntime"))
+    assert cli.main([*words[:-1], "quick", *options]) == 0
+    quick = json.loads((folder / "quick" / "explanation.json").read_text())
+    assert quick["model"] == "skin.safetensors@onnxruntime"
+    np.testing.assert_allclose(quick["probabilities"], found["probabilities"], atol=1e-5)
