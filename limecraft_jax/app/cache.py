@@ -80,7 +80,7 @@ def picture(key: str, _source: bytes | str, _card: ModelCard) -> Shown:
     if _card.crop:
         notes += (
             f"This classifier looks at the middle of a picture, {_card.width} × {_card.height} "
-            f"pixels; yours has {w} × {h}.",
+            f"pixels; this one has {w} × {h}.",
         ) * (loaded.pixels.shape[:2] != pixels.shape[:2])
     elif abs(h * _card.width / (w * _card.height) - 1) > 0.02:
         notes += (

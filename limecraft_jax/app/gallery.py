@@ -19,7 +19,8 @@ def gallery() -> None:
     """Every classifier with public weights, with its facts and a way to get it."""
     public = [name for name in models.MODELS if name not in models.BUNDLED]
     waiting = [name for name in public if not models.ready(name)]
-    with st.expander(f"More classifiers: {len(waiting)} can be fetched", expanded=False):
+    title = f"More classifiers: {len(waiting)} can be fetched"
+    with st.expander(title if waiting else "Classifiers of photographs: all are in the menu"):
         st.markdown(
             "These know a thousand kinds of things on photographs. They are too large to come "
             "along: a click fetches the weights once, from the public hub that publishes them, and "
