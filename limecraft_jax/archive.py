@@ -147,6 +147,16 @@ def text(value: object, what: str) -> str:
     return value
 
 
+def count(value: object, what: str, most: int) -> int:
+    """A whole number from 0 on."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise InputError(
+            f"{what} of a session must be a whole number from 0 to {most}, got {short(value)}: "
+            f"{AGAIN}."
+        )
+    return value
+
+
 def short(value: object) -> str:
     """A value as one short line."""
     shown = repr(value)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import io
 import json
 import os
@@ -27,8 +26,7 @@ import numpy as np
 
 from limecraft_jax import __version__, archive, choices, compare, images, masks, models, report
 from limecraft_jax.edit import Step, as_record, from_record
-from limecraft_jax.models import hub
-from limecraft_jax.models.card import WEIGHTS
+from limecraft_jax.lime import as_model
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ MEMBERS = {
     "replacement.file": 64 * MEGA,
 }
 NEEDED = ("image.npy", "mask.png", "session.json", "results.json")
-MOST_VARIANTS, MOST_STEPS = 64, 256
+MOST_VARIANTS, MOST_STEPS, MOST_BATCH = 64, 256, 4096
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,6 +61,8 @@ class Bundle:
         Name of the model.
     weights
         SHA-256 of its weights, empty for a model that is not bundled.
+    batch
+        Pictures that it was asked about at once, on which the last digits rest; 0 if not known.
     image
         As the model saw it.
     mask
@@ -79,6 +79,7 @@ class Bundle:
 
     model: str
     weights: str
+    batch: int
     image: Float32[np.ndarray, "h w c"]
     mask: Int32[np.ndarray, "h w"]
     settings: Settings
@@ -93,6 +94,7 @@ def write(
     model: str,
     classes: Sequence[str],
     files: dict[str, bytes] | None = None,
+    batch: int = 0,
 ) -> bytes:
     """A comparison as a session bundle: the contents of a zip file.
 
@@ -104,6 +106,8 @@ def write(
         As for `compare.record`; `model` is the name by which it is loaded.
     files
         `Bundle.files`, where the settings are those of a bundle that was read.
+    batch
+        `Bundle.batch`.
     """
     settings, files = _packed(settings) if files is None else (settings, files)
     first = variants[0]
@@ -114,7 +118,8 @@ def write(
         "version": VERSION,
         "limecraft_jax": __version__,
         "model": model,
-        "weights": fingerprint(model),
+        "weights": models.fingerprint(model),
+        "batch": batch,
         "settings": choices.as_record(settings),
         "variants": [
             {"name": variant.name, "steps": [as_record(step) for step in variant.stack]}
@@ -175,6 +180,7 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
     return Bundle(
         model=archive.text(session.get("model"), "the model"),
         weights=archive.text(session.get("weights", ""), "the weights"),
+        batch=archive.count(session.get("batch", 0), "the batch", MOST_BATCH),
         image=image,
         mask=mask,
         settings=settings,
@@ -207,6 +213,8 @@ def replay(
                 f"the session rests on a model that is not bundled, {bundle.model!r}: give it."
             )
         model = models.load(bundle.model)
+    if bundle.batch:
+        model = as_model(model).with_batch(bundle.batch)
     with _unpacked(bundle) as settings:
         return compare.compare(
             model, bundle.image, bundle.mask, bundle.variants, settings, progress
@@ -255,19 +263,9 @@ def check(bundle: Bundle, variants: Sequence[compare.Variant], classes: Sequence
         for name, number in {"limecraft-jax": __version__, **now["versions"]}.items()
         if old.get(name) != number
     ]
-    if bundle.weights != fingerprint(bundle.model):
+    if bundle.weights != models.fingerprint(bundle.model):
         notes.append(f"The model {bundle.model} has other weights than then.")
     return Check(tuple(_differences(then, now)), tuple(notes))
-
-
-def fingerprint(model: str) -> str:
-    """SHA-256 of the weights of a registered model; empty if they are not here, and for others."""
-    if not models.registered(model):
-        return ""
-    model = model.partition("@")[0]  # the file is that of any precision
-    if model not in models.BUNDLED:
-        return hub.fingerprint(models.card(model))
-    return hashlib.sha256((WEIGHTS / f"{model}.safetensors").read_bytes()).hexdigest()
 
 
 _ASIDE = ("date", "versions", "limecraft_jax")  # may differ though the numbers are the same

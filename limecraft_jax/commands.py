@@ -272,7 +272,7 @@ def write(
     (out / "report.html").write_text(text, encoding="utf-8")
     recorded = compare.record(variants, settings, name, classes)
     (out / "comparison.json").write_text(report.dumps(recorded))
-    packed = bundle.write(variants, settings, name, classes, files)
+    packed = bundle.write(variants, settings, name, classes, files, model.batch)
     (out / "session.zip").write_bytes(packed)
     first = variants[0].probs[target]
     for variant in variants:

@@ -140,7 +140,7 @@ def classify(
         As prepared by the model; taken one by one, so they need never exist all at once.
     """
     model = as_model(model)
-    batch = model.card.batch if isinstance(model, Classifier) else model.batch
+    batch = model.batch
     if isinstance(model, Classifier):
         model = jax.device_put(model)
     answers, images = [], iter(images)
@@ -209,7 +209,7 @@ def query(
     the last one yielded goes on from there and ends with the same bits as one run.
     """
     model = as_model(model)
-    batch = model.card.batch if isinstance(model, Classifier) else model.batch
+    batch = model.batch
     n, d = neighborhood.z.shape
     z = np.pad(neighborhood.z, ((0, -n % batch), (0, -d % WIDTH)))
     scene = jax.device_put(

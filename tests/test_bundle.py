@@ -15,6 +15,7 @@ from PIL import Image
 from limecraft_jax import bundle, choices, compare, images, lime, masks, models, report
 from limecraft_jax.edit import Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.kernel import Exponential
+from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.replace import REPLACEMENTS, Picture
 from limecraft_jax.sample import DESIGNS, KernelSizes
 from limecraft_jax.segmenters import SEGMENTERS, LabelMap, Slic
@@ -99,6 +100,27 @@ def test_a_replay_gives_every_number_again(packed, scene, model):
     assert checked == bundle.Check((), ())
 
 
+def test_a_replay_asks_in_batches_of_the_same_size(scene, model):
+    variants = compare.compare(model, *scene, VARIANTS, SETTINGS)
+    read = bundle.read(bundle.write(variants, SETTINGS, "tiny", CLASSES, batch=5))
+    assert read.batch == 5
+    seen = set()
+
+    def ask(pictures):
+        seen.add(len(pictures))
+        return np.asarray(model(pictures))
+
+    bundle.replay(read, BlackBox(ask, CLASSES, (24, 20, 3), batch=64))
+    assert max(seen) == 5
+    assert model.with_batch(5).card.batch == model.with_batch(5).batch == 5
+
+
+@pytest.mark.parametrize("batch", [-1, 4097, 2.0, True, "8", None])
+def test_a_batch_that_cannot_be_is_one_sentence(packed, batch):
+    with pytest.raises(InputError, match="the batch of a session must be a whole number from 0"):
+        bundle.read(session(packed, batch=batch))
+
+
 def test_the_smallest_difference_is_told_with_its_place(packed, model):
     read = bundle.read(packed)
     now = bundle.replay(read, model)
@@ -140,9 +162,9 @@ def test_other_versions_and_weights_are_told(packed, model):
 
 
 def test_weights_of_bundled_models_are_known():
-    prints = {bundle.fingerprint(name) for name in models.BUNDLED}
+    prints = {models.fingerprint(name) for name in models.BUNDLED}
     assert len(prints) == len(models.BUNDLED)
-    assert bundle.fingerprint("../../secret") == bundle.fingerprint("json:loads") == ""
+    assert models.fingerprint("../../secret") == models.fingerprint("json:loads") == ""
 
 
 def test_a_model_that_is_not_bundled_must_be_given(packed):

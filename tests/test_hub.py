@@ -26,7 +26,7 @@ import trustme
 from flax import nnx
 from safetensors.numpy import load_file, save
 
-from limecraft_jax import bundle, cli, downloads, models
+from limecraft_jax import cli, downloads, models
 from limecraft_jax.models import hub, networks
 from limecraft_jax.models.card import WEIGHTS, ModelCard, Source, class_list
 from limecraft_jax.types import InputError
@@ -499,7 +499,7 @@ def test_a_file_that_belongs_to_an_older_card_is_not_taken(server):
 def test_without_its_weights_a_model_says_how_to_get_them(server):
     for name in PUBLIC:
         assert not models.ready(name)
-        assert bundle.fingerprint(name) == ""
+        assert models.fingerprint(name) == ""
         with pytest.raises(InputError, match=f"`python -m limecraft_jax download {name}`"):
             models.load(name)
 
@@ -517,7 +517,7 @@ def test_with_its_weights_a_model_loads_through_the_registry(server, tmp_path):
     (tmp_path / "given").write_bytes(save(arrays))
     hub.adopt(card, tmp_path / "given")
     assert models.ready("mobilenet_v1")
-    assert bundle.fingerprint("mobilenet_v1") == hub._sha256(tmp_path / "given")
+    assert models.fingerprint("mobilenet_v1") == hub._sha256(tmp_path / "given")
     classifier = models.load("mobilenet_v1")
     assert classifier.card == card
     for path, leaf in nnx.to_flat_state(classifier.weights):

@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_written_does_no_harm(rates, tmp_path, monkeypat
 
 def test_what_is_measured_is_plausible():
     model = models.load("digits")
-    found = pace.timed(pace.with_batch(model, 4), 0.01)
+    found = pace.timed(model.with_batch(4), 0.01)
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(model.weights))
     assert found.rate > 1
     assert weights <= 1e6 * (found.memory + 0.5)

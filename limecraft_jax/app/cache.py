@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from limecraft_jax import images
+from limecraft_jax import images, models
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.segment import segment
 from limecraft_jax.types import InputError, Segmentation
@@ -128,17 +128,25 @@ def hold(name: str, brought: Classifier | BlackBox) -> None:
 
 def model(name: str) -> Classifier | BlackBox:
     """A classifier by its name in the menu."""
-    if not name.startswith("own-"):
-        return _registered(name)
-    if name not in owned():
-        raise InputError("your own classifier is no longer in memory: bring its file again.")
-    return owned()[name]
+    if name.startswith("own-"):
+        if name not in owned():
+            raise InputError("your own classifier is no longer in memory: bring its file again.")
+        return owned()[name]
+    return _bundled(name) if name in models.BUNDLED else _public(name)
 
 
-@st.cache_resource(max_entries=3, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _bundled(name: str) -> Classifier | BlackBox:
+    return _registered(name)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)  # they take 100 to 300 MB each
+def _public(name: str) -> Classifier | BlackBox:
+    return _registered(name)
+
+
 def _registered(name: str) -> Classifier | BlackBox:
     """A registered classifier with its weights."""
-    from limecraft_jax import models
     from limecraft_jax.models import pace
 
     pace.keep_compiled()

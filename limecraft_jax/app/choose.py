@@ -130,7 +130,8 @@ def about(card: ModelCard) -> None:
 def say(subject: Subject) -> np.ndarray | None:
     """What the classifier answers, in one sentence and as bars."""
     with one_sentence():
-        probs = cache.prediction(subject.card.name, subject.shown.key, subject.shown.pixels)
+        with st.spinner(f"Loading and asking: {subject.card.title} …"):
+            probs = cache.prediction(subject.card.name, subject.shown.key, subject.shown.pixels)
         best = np.argsort(-probs, kind="stable")[:5]
         names = subject.card.classes
         sentence = f"It says **{names[best[0]]}**, {look.percent(float(probs[best[0]]))} sure."

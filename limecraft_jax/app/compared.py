@@ -11,7 +11,7 @@ import streamlit as st
 
 from limecraft_jax import draw, images, masks
 from limecraft_jax.app import cache, look, strokes
-from limecraft_jax.app.choose import Subject
+from limecraft_jax.app.choose import Subject, offered
 from limecraft_jax.app.session import Lab, Session, one_sentence
 from limecraft_jax.edit import Stack
 
@@ -51,14 +51,19 @@ def open_session_file(session: Session) -> None:
 def _open(session: Session, data: bytes) -> None:
     from limecraft_jax import bundle, models
     from limecraft_jax.models import hub
-    from limecraft_jax.types import InputError, unknown
+    from limecraft_jax.types import InputError
 
     try:
         opened = bundle.read(data)
-        if opened.model not in models.MODELS:
-            raise unknown("the session's model", opened.model, models.MODELS)
-        if opened.model not in models.BUNDLED:
-            hub.available(models.card(opened.model))  # or says how to get it
+        card = models.card(opened.model)
+        bare = opened.model.partition("@")[0]
+        if bare not in models.BUNDLED:
+            hub.available(models.card(bare))  # or says how to get it
+        if opened.model not in offered():
+            raise InputError(
+                f"it rests on {card.title}, which this page does not offer: "
+                "do it again with `python -m limecraft_jax replay`."
+            )
     except InputError as error:
         session.replayed = f"The file cannot be opened: {error}"
         return
@@ -194,7 +199,8 @@ def _take_home(found: Comparison, subject: Subject, drawing: strokes.Drawing) ->
         return webreport.html(found.variants, card.classes, card.title, found.settings)
 
     def zipped() -> bytes:
-        return bundle.write(found.variants, found.settings, card.name, card.classes)
+        batch = cache.model(card.name).batch
+        return bundle.write(found.variants, found.settings, card.name, card.classes, batch=batch)
 
     files: list[tuple[str, str, str, Callable[[], str | bytes]]] = [
         ("Report", "report.html", "text/html", page),

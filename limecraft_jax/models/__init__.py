@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 from typing import TYPE_CHECKING
 
-from limecraft_jax.models.card import PRECISIONS, ModelCard
+from limecraft_jax.models.card import PRECISIONS, WEIGHTS, ModelCard
 from limecraft_jax.types import InputError, unknown
 
 if TYPE_CHECKING:
@@ -72,6 +73,18 @@ def split(name: str) -> tuple[str, str]:
 def registered(name: str) -> bool:
     """Whether `load` knows a name, with or without a way behind it."""
     return name.partition("@")[0] in MODELS
+
+
+def fingerprint(name: str) -> str:
+    """SHA-256 of the weights of a registered model; empty if they are not here, and for others."""
+    base = name.partition("@")[0]  # the file is the same in every way
+    if base not in MODELS:
+        return ""
+    if base in BUNDLED:
+        return hashlib.sha256((WEIGHTS / f"{base}.safetensors").read_bytes()).hexdigest()
+    from limecraft_jax.models import hub
+
+    return hub.fingerprint(card(base))
 
 
 def ready(name: str) -> bool:

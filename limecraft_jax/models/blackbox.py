@@ -85,6 +85,10 @@ class BlackBox:
             )
         return answer.astype(np.float32)
 
+    def with_batch(self, batch: int) -> BlackBox:
+        """The same callable, asked about so many pictures at once."""
+        return dataclasses.replace(self, batch=batch)
+
     def names(self, k: int) -> tuple[str, ...]:
         """Names of the k classes."""
         return self.classes or tuple(f"class {i}" for i in range(k))

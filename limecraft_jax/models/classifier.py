@@ -50,6 +50,16 @@ class Classifier:
         logits = nnx.merge(self.net, self.weights)(x)
         return jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
 
+    @property
+    def batch(self) -> int:
+        """How many pictures it is asked about at once."""
+        return self.card.batch
+
+    def with_batch(self, batch: int) -> Classifier:
+        """The same network, asked about so many at once; their number moves the last digits."""
+        card = dataclasses.replace(self.card, batch=batch)
+        return Classifier(self.weights, self.net, card)
+
     def cast(self, precision: str) -> Classifier:
         """The same network computing in another precision, see `ModelCard.precision`.
 

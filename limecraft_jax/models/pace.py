@@ -67,12 +67,7 @@ def settle(model: Classifier) -> Classifier:
     known = recall(model.card, this_device())
     if known is None and jax.default_backend() != "cpu":
         known = measure(model)
-    return with_batch(model, known.batch) if known else model
-
-
-def with_batch(model: Classifier, batch: int) -> Classifier:
-    """The model asked about so many pictures at once."""
-    return dataclasses.replace(model, card=dataclasses.replace(model.card, batch=batch))
+    return model.with_batch(known.batch) if known else model
 
 
 def measure(
@@ -97,7 +92,7 @@ def measure(
     found: list[Pace] = []
     for batch in batches:
         try:
-            found.append(timed(with_batch(model, batch), seconds))
+            found.append(timed(model.with_batch(batch), seconds))
         except jax.errors.JaxRuntimeError:  # out of memory
             if not found:
                 raise

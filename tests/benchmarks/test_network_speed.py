@@ -134,7 +134,7 @@ def test_pictures_per_second_on_a_processor(name, tmp_path, capsys):
 @pytest.mark.parametrize("way", ["", "onnxruntime"])
 def test_an_explanation_against_the_forward_passes_alone(way, capsys):
     """1000 samples of MobileNet V2 over as many ready pictures."""
-    classifier = pace.with_batch(classifier_of("mobilenet_v2"), 4)
+    classifier = classifier_of("mobilenet_v2").with_batch(4)
     model = models.adapt(jax.device_put(classifier), way)
     image = np.random.default_rng(0).random((224, 224, 3), np.float32)
     segmentation = lime.cut(image, None, lime.Settings())
