@@ -7,13 +7,24 @@ import json
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 from safetensors.numpy import save_file
 
 from limecraft_jax import cli, models, open_model
-from limecraft_jax.models import hub, pace
+from limecraft_jax.models import hub, mobilenet_v2, networks, pace
+from limecraft_jax.models.card import ModelCard
 from limecraft_jax.models.pace import Pace
 from tests.golden.weights import array
 from tests.test_networks import recalled
+
+CARD = ModelCard("net", "", "", ("a", "b"), 32, 32, 3, network="mobilenet_v2", batch=5)
+
+
+def zeros():
+    """Weights of MobileNet V2 for two classes."""
+    network = nnx.eval_shape(lambda: mobilenet_v2.NETWORK(2, "torch"))
+    flat = nnx.to_flat_state(nnx.state(network, nnx.Param))
+    return {".".join(map(str, path)): np.zeros(leaf.shape, np.float32) for path, leaf in flat}
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +72,15 @@ def test_an_accelerator_is_measured_at_once_and_a_processor_only_when_asked(rate
     assert pace.settle(model).card.batch == pace.LARGE[3], "remembered"
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert pace.settle(model).card.batch == pace.LARGE[3]
+
+
+def test_another_precision_has_a_batch_of_its_own(rates, monkeypatch):
+    rates |= {2: 1.0, 4: 2.0, 8: 3.0}
+    model = networks.fill(mobilenet_v2.NETWORK, zeros(), CARD)
+    assert models.adapt(model, "bfloat16").card.batch == CARD.batch
+    pace.measure(model.cast("bfloat16"))
+    assert models.adapt(model, "bfloat16").card.batch == 8
+    assert models.adapt(model, "float32").card.batch == CARD.batch
 
 
 def test_every_device_and_network_has_its_own_entry(rates, monkeypatch, cache):

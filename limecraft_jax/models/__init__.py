@@ -57,11 +57,12 @@ def adapt(model: Classifier | BlackBox, way: str) -> Classifier | BlackBox:
         raise InputError(
             f"@{way} is for Flax networks, got a {type(model).__name__}: leave it out."
         )
-    if way != "onnxruntime":
-        return model.cast(way)
-    from limecraft_jax.models import onnxfile
+    from limecraft_jax.models import onnxfile, pace
 
-    return onnxfile.run(model)
+    if way == "onnxruntime":
+        return onnxfile.run(model)
+    cast = model.cast(way)
+    return pace.settle(cast) if cast.card.network else cast
 
 
 def split(name: str) -> tuple[str, str]:
