@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
 
 GROUPS = 10
-ROWS, COLUMNS = 260, 64  # sizes are padded to multiples, so that few of them are ever compiled
+# Sizes are padded to multiples, so that few of them are ever compiled. XLA also takes four times as
+# long to compile for 1000 classes as for 1008.
+ROWS, COLUMNS, CLASSES = 260, 64, 16
 
 # XLA hands a batch of Cholesky factorizations to the very threads that wait for it: on a machine of
 # few cores, two such batches at once wait forever. And the LAPACK underneath starts threads of its
@@ -146,19 +148,18 @@ def fit(
         Whether the samples are all there are. Then nothing is left to chance, and the standard
         error is that of float32 rounding alone.
     """
-    n, d = z.shape
-    rows, columns = -n % ROWS, -d % COLUMNS
+    (n, d), k = z.shape, y.shape[1]
+    rows, columns, classes = -n % ROWS, -d % COLUMNS, -k % CLASSES if k > CLASSES else 0
     z_padded = np.pad(z, ((0, rows), (0, columns))).astype(np.float32)
-    y_padded = np.pad(y, ((0, rows), (0, 0))).astype(np.float32)
+    y_padded = np.pad(y, ((0, rows), (0, classes))).astype(np.float32)
     w_padded = np.pad(weights, (0, rows)).astype(np.float32)
     ridge = jax.tree.map(np.float32, ridge)  # whatever kind of number came in, one compilation
     with _ALONE, _LAPACK.limit(limits=1, user_api="blas"):
         coef, intercept, r2, stderr = map(np.asarray, solve(ridge, z_padded, y_padded, w_padded))
     rounding = 1e-6 * np.maximum(np.abs(y).max(axis=0), 1e-30)[:, None]
     stderr = (
-        np.broadcast_to(rounding, (y.shape[1], d))
-        if complete
-        else np.maximum(stderr[:d].T, rounding)
+        np.broadcast_to(rounding, (k, d)) if complete else np.maximum(stderr[:d, :k].T, rounding)
     )
     groups = len(np.unique((np.flatnonzero(weights) // 2) % GROUPS))
-    return Fit(coef[:d].T, intercept, r2, stderr, weights, dof=max(groups - 1, 1))
+    dof = max(groups - 1, 1)
+    return Fit(coef[:d, :k].T, intercept[:k], r2[:k], stderr, weights, dof)

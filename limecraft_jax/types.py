@@ -7,6 +7,7 @@ lie in [0, 1]. A mask is an int32 map of what the user drew: 0 outside, 1, 2, ..
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ class Segmentation:
         """Which superpixels lie in a drawn region."""
         return self.region != 0
 
-    @property
+    @functools.cached_property
     def areas(self) -> Int[np.ndarray, " d"]:
         """Area of each superpixel in pixels."""
         return np.bincount(self.labels.ravel(), minlength=self.num)
@@ -231,7 +232,7 @@ class Fit:
         half = stdtrit(self.dof, (1 + level) / 2) * self.stderr
         return self.coef - half, self.coef + half
 
-    @property
+    @functools.cached_property
     def sign_probability(self) -> Float[np.ndarray, "k d"]:
         """Probability in [.5, 1] that the sign of a coefficient would stay with endless samples."""
         return stdtr(self.dof, np.abs(self.coef) / self.stderr)
@@ -265,7 +266,11 @@ class Explanation:
 
     def undecided(self, target: int) -> Bool[np.ndarray, " d"]:
         """Which superpixels have an interval that contains 0."""
-        low, high = (end[target] for end in self.fit.interval())
+        return self._undecided[target]
+
+    @functools.cached_property
+    def _undecided(self) -> Bool[np.ndarray, "k d"]:
+        low, high = self.fit.interval()
         return (low <= 0) & (high >= 0)
 
     def top(self, target: int, m: int) -> Int[np.ndarray, " m"]:

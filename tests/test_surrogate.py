@@ -180,3 +180,18 @@ def test_sentences(call, sentence):
     with pytest.raises(InputError) as error:
         call()
     assert str(error.value) == sentence
+
+
+def test_many_classes_are_fitted_like_one():
+    rng = np.random.default_rng(0)
+    z, weights = rng.random((64, 9)) < 0.5, rng.random(64)
+    y = rng.random((64, 37))  # no multiple of what the sizes are padded to
+    ridge = Ridge(0.5)
+    many = fit(z, y, weights, ridge)
+    assert many.coef.shape == many.stderr.shape == (37, 9)
+    for j in (0, 15, 36):
+        one = fit(z, y[:, j : j + 1], weights, ridge)
+        for field in ("coef", "intercept", "r2", "stderr"):
+            np.testing.assert_allclose(
+                getattr(many, field)[j], getattr(one, field)[0], rtol=1e-4, atol=1e-5
+            )
