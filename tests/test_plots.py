@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from limecraft_jax.app import plots
+from limecraft_jax.app import look, plots
 from limecraft_jax.whatif import Sweep
 
 CLASSES = ("a", "b", "c")
@@ -58,3 +58,18 @@ def test_the_heat_map_shows_every_cell():
         for i, r in enumerate(rows)
         for j, c in enumerate(columns)
     }
+
+
+@pytest.mark.parametrize(
+    ("largest", "shown"),
+    [
+        (0.4, "+40.00"),
+        (0.00123, "+0.12"),
+        (0.000123, "+0.012"),
+        (3.1e-7, "+0.000031"),
+        (1e-12, "+0.000000000"),
+        (0, "+0.00"),
+    ],
+)
+def test_the_largest_effect_shows_two_digits_or_more(largest, shown):
+    assert look.points(largest, look.digits(largest)) == shown

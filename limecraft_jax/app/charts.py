@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 
@@ -12,6 +14,7 @@ from limecraft_jax.types import Explanation
 SIDE = 430  # pixels of the longer side of the picture
 BAR = 16  # pixels per bar
 LIGHT = "#ffd43b"
+OUTLINES = "outlines"
 
 
 def linked(
@@ -20,8 +23,8 @@ def linked(
     picture: np.ndarray,
     show: int,
     palette: draw.Palette,
-) -> alt.HConcatChart:
-    """The picture with its superpixels beside the bars of the largest coefficients.
+) -> dict[str, Any]:
+    """The picture with its superpixels beside the bars of the largest coefficients, as Vega-Lite.
 
     Parameters
     ----------
@@ -51,30 +54,37 @@ def linked(
     hover = alt.selection_point(
         name="hover", fields=["Superpixel"], on="pointerover", clear="pointerout", empty=False
     )
+    signed = f"+.{look.digits(abs(explanation.fit.coef[target]).max())}f"
     tooltip = [
         alt.Tooltip("Superpixel:Q"),
         alt.Tooltip("Place:N"),
         alt.Tooltip("Speaks:N"),
-        alt.Tooltip("Effect:Q", format="+.2f", title="Effect (points)"),
-        alt.Tooltip("From:Q", format="+.2f", title="95 % from"),
-        alt.Tooltip("To:Q", format="+.2f", title="95 % to"),
+        alt.Tooltip("Effect:Q", format=signed, title="Effect (points)"),
+        alt.Tooltip("From:Q", format=signed, title="95 % from"),
+        alt.Tooltip("To:Q", format=signed, title="95 % to"),
         alt.Tooltip("sign_probability:Q", format=".1%", title="Sign is right"),
         alt.Tooltip("area:Q", format=".1%", title="Share of picture"),
     ]
-    return alt.hconcat(
-        _map(explanation, rows, picture, hover, tooltip),
+    both = alt.hconcat(
+        _map(explanation, picture, hover, tooltip),
         _bars(rows[:show], hover, tooltip, palette),
         spacing=18,
-    ).configure_view(strokeWidth=0)
+    )
+    spec = both.to_dict()
+    # Altair would look at every point of every outline many times, which takes a second.
+    _layer_of(spec, OUTLINES)["data"] = {"values": _shapes(explanation, rows)}
+    return spec | {"config": {"view": {"strokeWidth": 0}}}
 
 
-def _map(explanation, rows, picture, hover, tooltip):
-    segmentation = explanation.neighborhood.segmentation
-    h, w = segmentation.labels.shape
-    width, height = round(SIDE * w / max(h, w)), round(SIDE * h / max(h, w))
-    url = look.data_url(images.to_jpeg(picture))
-    rings = draw.outlines(segmentation)
-    shapes = [
+def _layer_of(spec: dict[str, Any], name: str) -> dict[str, Any]:
+    """The layer of the picture that is drawn from data of that name."""
+    return next(x for x in spec["hconcat"][0]["layer"] if x.get("data") == {"name": name})
+
+
+def _shapes(explanation: Explanation, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Superpixels as the shapes of a map."""
+    rings = draw.outlines(explanation.neighborhood.segmentation)
+    return [
         {
             "type": "Feature",
             "geometry": {"type": "Polygon", "coordinates": rings[row["superpixel"]]},
@@ -82,13 +92,20 @@ def _map(explanation, rows, picture, hover, tooltip):
         }
         for row in rows
     ]
+
+
+def _map(explanation, picture, hover, tooltip):
+    segmentation = explanation.neighborhood.segmentation
+    h, w = segmentation.labels.shape
+    width, height = round(SIDE * w / max(h, w)), round(SIDE * h / max(h, w))
+    url = look.data_url(images.to_jpeg(picture))
     shown = (
         alt.Chart(alt.Data(values=[{}]))
         .mark_image(url=url, width=width, height=height)
         .encode(x=alt.value(width / 2), y=alt.value(height / 2))
     )
     touch = (
-        alt.Chart(alt.Data(values=shapes))
+        alt.Chart(alt.NamedData(name=OUTLINES))
         .mark_geoshape(fill="#fff", fillOpacity=0.001, strokeWidth=3)
         .encode(
             stroke=alt.condition(hover, alt.value(LIGHT), alt.value("transparent")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -76,9 +77,17 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def points(value: float) -> str:
+def points(value: float, digits: int = 2) -> str:
     """A difference of probabilities in percentage points, with its sign."""
-    return f"{100 * value:+.2f}".replace("-", "−")
+    return f"{100 * value:+.{digits}f}".replace("-", "−")
+
+
+def digits(largest: float) -> int:
+    """Digits behind the point of effects in percentage points, so that the largest has two.
+
+    Among 1000 classes most probabilities are tiny, and so is what changes them.
+    """
+    return min(max(1 - math.floor(math.log10(100 * largest)), 2), 9) if largest > 0 else 2
 
 
 def hatched(color: str) -> str:

@@ -97,8 +97,8 @@ def show(job: Job) -> None:
         _headline(explanation, target, name)
         from limecraft_jax.app import charts
 
-        st.altair_chart(
-            charts.linked(explanation, target, picture, min(shown, 24), palette),
+        st.vega_lite_chart(
+            spec=charts.linked(explanation, target, picture, min(shown, 24), palette),
             width="content",
             key="linked",
             alt=f"The picture colored by what speaks for {name} and what speaks against it",
@@ -115,13 +115,15 @@ def _headline(explanation: Explanation, target: int, name: str) -> None:
         st.markdown(f"No superpixel has a clear effect on **{name}**.")
         return
     row = rows[0]
+    digits = look.digits(abs(row["coefficient"]))
     where = f"in region {row['region']}" if row["region"] else "outside your regions"
-    where = where if explanation.neighborhood.segmentation.inside.any() else ""
+    where = f" {where}" if explanation.neighborhood.segmentation.inside.any() else ""
     verb = "raises" if row["coefficient"] > 0 else "lowers"
     st.markdown(
-        f"The strongest part is **superpixel {row['superpixel'] + 1}** {where}: showing it {verb} "
-        f"the probability of **{name}** by about **{abs(100 * row['coefficient']):.2f} percentage "
-        f"points** (95 % interval {look.points(row['low'])} to {look.points(row['high'])})."
+        f"The strongest part is **superpixel {row['superpixel'] + 1}**{where}: showing it {verb} "
+        f"the probability of **{name}** by about **{100 * abs(row['coefficient']):.{digits}f} "
+        f"percentage points** (95 % interval {look.points(row['low'], digits)} to "
+        f"{look.points(row['high'], digits)})."
     )
 
 
@@ -162,6 +164,7 @@ def _picked(explanation: Explanation, target: int) -> tuple[int, ...]:
 
 def _details(job: Job, explanation: Explanation, target: int, name: str) -> None:
     fit, neighborhood = explanation.fit, explanation.neighborhood
+    digits = look.digits(np.abs(fit.coef[target]).max()) + 1
     with st.expander("All superpixels in numbers", icon=":material/table:"):
         st.caption(
             "Tick rows to outline them in the picture above. Effects are percentage points of the "
@@ -186,9 +189,9 @@ def _details(job: Job, explanation: Explanation, target: int, name: str) -> None
             on_select="rerun",
             selection_mode="multi-row",
             column_config={
-                "effect": st.column_config.NumberColumn(format="%+.3f"),
-                "95 % from": st.column_config.NumberColumn(format="%+.3f"),
-                "95 % to": st.column_config.NumberColumn(format="%+.3f"),
+                "effect": st.column_config.NumberColumn(format=f"%+.{digits}f"),
+                "95 % from": st.column_config.NumberColumn(format=f"%+.{digits}f"),
+                "95 % to": st.column_config.NumberColumn(format=f"%+.{digits}f"),
                 "sign is right": st.column_config.NumberColumn(format="%.1f %%"),
                 "area": st.column_config.NumberColumn(format="%.1f %%"),
             },
