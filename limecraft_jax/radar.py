@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 AXES = 12  # classes that are legible around one circle (ours)
 COLORS = ("#7a858c", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 DASHES = ("", "9 4", "2 4", "12 4 2 4", "5 3", "1 3 7 3", "16 6")
 WIDTH, RADIUS, MIDDLE = 720, 170, (360, 235)
 RINGS = 4
+
+
+def likeliest(probs: Mapping[str, Float[np.ndarray, " k"]]) -> Int[np.ndarray, " m"]:
+    """The at most `AXES` classes that are likeliest anywhere, in the order of the classes."""
+    most = np.stack([np.asarray(p, float) for p in probs.values()]).max(axis=0)
+    return np.sort(np.argsort(-most, kind="stable")[:AXES])
 
 
 def svg(probs: Mapping[str, Float[np.ndarray, " k"]], classes: Sequence[str]) -> str:
@@ -32,9 +38,8 @@ def svg(probs: Mapping[str, Float[np.ndarray, " k"]], classes: Sequence[str]) ->
     classes
         Names of the k classes. The `AXES` that are likeliest anywhere are drawn, in their order.
     """
-    values = np.stack([np.asarray(p, float) for p in probs.values()])
-    shown = np.sort(np.argsort(-values.max(axis=0), kind="stable")[:AXES])
-    values = np.clip(values[:, shown], 0, 1)
+    shown = likeliest(probs)
+    values = np.clip([np.asarray(p, float)[shown] for p in probs.values()], 0, 1)
     turns = 2 * np.pi * np.arange(len(shown)) / len(shown)
     ways = np.stack([np.sin(turns), -np.cos(turns)], axis=-1)
     rows = -(-len(probs) // 2)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from limecraft_jax import radar
 from limecraft_jax.app import look, plots
 from limecraft_jax.whatif import Sweep
 
@@ -73,3 +74,16 @@ def test_the_heat_map_shows_every_cell():
 )
 def test_the_largest_effect_shows_two_digits_or_more(largest, shown):
     assert look.points(largest, look.digits(largest)) == shown
+
+
+def test_of_many_classes_the_likeliest_anywhere_are_drawn():
+    rng = np.random.default_rng(0)
+    answers = {"original": rng.random(1000) / 1000, "edited": rng.random(1000) / 1000}
+    answers["original"][700], answers["edited"][3] = 0.6, 0.5
+    names = [f"kind {i}" for i in range(1000)]
+    spec = plots.radar(answers, names).to_dict()
+    rows = [row for layer in spec["layer"] for row in layer["data"]["values"]]
+    drawn = {row["Class"] for row in rows if "Class" in row}
+    most = np.max(list(answers.values()), axis=0)
+    assert drawn == {names[i] for i in np.argsort(-most)[: radar.AXES]}
+    assert {"kind 3", "kind 700"} <= drawn

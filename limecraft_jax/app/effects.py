@@ -12,6 +12,7 @@ from limecraft_jax.app.choose import Subject
 from limecraft_jax.app.editing import reach
 from limecraft_jax.app.session import Lab, one_sentence
 from limecraft_jax.knobs import Scene
+from limecraft_jax.radar import AXES
 
 VERDICTS = {
     "effect": "It holds when the outline is drawn a little differently.",
@@ -144,10 +145,14 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
                 width="content",
                 alt="Confidence in every class for the original and every variant",
             )
+        order = np.arange(len(classes))
+        if len(classes) > AXES:
+            st.caption(f"The {AXES} likeliest of {len(classes)} classes are drawn.")
+            order = np.argsort(-np.max(list(answers.values()), axis=0), kind="stable")
         st.dataframe(
             [
-                {"class": c, **{t: 100 * float(p[i]) for t, p in answers.items()}}
-                for i, c in enumerate(classes)
+                {"class": classes[i], **{t: 100 * float(p[i]) for t, p in answers.items()}}
+                for i in order
             ],
             hide_index=True,
             column_config={t: st.column_config.NumberColumn(format="%.1f %%") for t in answers},

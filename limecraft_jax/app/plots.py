@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import numpy as np
 
+from limecraft_jax.radar import likeliest
+
 # Okabe & Ito 2008; black gives way to gray, which shows on dark pages too.
 COLORS = ["#7f8c8d", "#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2", "#f0e442"]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3], [10, 4], [3, 1]]
@@ -21,8 +23,10 @@ def radar(answers: Mapping[str, np.ndarray], classes: Sequence[str]) -> alt.Laye
     answers
         Probabilities ``[k]`` by the variant's name.
     classes
-        Names of the k classes, at least 3.
+        Names of the k classes, at least 3; those are drawn that are `radar.likeliest`.
     """
+    drawn = likeliest(answers)
+    answers, classes = {n: p[drawn] for n, p in answers.items()}, [classes[i] for i in drawn]
     k = len(classes)
     angles = 2 * np.pi * np.arange(k) / k
     x, y = np.sin(angles), np.cos(angles)
