@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,6 +14,15 @@ def _own_cache(tmp_path_factory):
     """A cache of public weights and compiled programs that is nobody's: empty at first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIMECRAFT_JAX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_look_for_components():
+    """Streamlit reads about every installed package before each run of a page: once is enough."""
+    found = functools.cache(manifest_scanner.scan_component_manifests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: list(found()))
         yield
 
 
