@@ -160,6 +160,9 @@ class Network(nnx.Module):
 
     def head(self, features: Float[Array, "n p q f"]) -> Float[Array, "n k"]:
         """Logits from the last maps."""
+        if features.dtype == jnp.bfloat16:
+            # jax 0.12 gives NaN on a processor where it melts maps and mean together.
+            features = lax.optimization_barrier(features)
         return self.dense(features.mean((1, 2)))
 
     def __call__(self, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
