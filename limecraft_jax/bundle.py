@@ -87,6 +87,10 @@ class Bundle:
     results: dict[str, Any]
     files: dict[str, bytes]
 
+    def asked(self, model: Any) -> Any:
+        """A model that is asked about as many pictures at once as then."""
+        return as_model(model).with_batch(self.batch) if self.batch else as_model(model)
+
 
 def write(
     variants: Sequence[compare.Variant],
@@ -213,8 +217,7 @@ def replay(
                 f"the session rests on a model that is not bundled, {bundle.model!r}: give it."
             )
         model = models.load(bundle.model)
-    if bundle.batch:
-        model = as_model(model).with_batch(bundle.batch)
+    model = bundle.asked(model)
     with _unpacked(bundle) as settings:
         return compare.compare(
             model, bundle.image, bundle.mask, bundle.variants, settings, progress

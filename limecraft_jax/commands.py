@@ -228,7 +228,7 @@ def replay(given: argparse.Namespace) -> int:
             f"the session rests on a model that is not bundled, {session.model!r}: "
             "say where it is with --model FILE or --model module:attribute."
         )
-    model = lime.as_model(find_model(given.model or session.model, given.about))
+    model = session.asked(find_model(given.model or session.model, given.about))
     out = folder(given.out) if given.out else None
     variants = bundle.replay(session, model, _progress(given.quiet))
     names = lime.class_names(model, len(variants[0].probs))

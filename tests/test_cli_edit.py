@@ -225,12 +225,12 @@ def test_a_replay_says_which_numbers_differ(edited, run):
 
 
 def test_every_variant_of_a_session_is_written(files, run, tmp_path):
-    model = models.load("digits")
+    model = models.load("digits").with_batch(50)
     image = model.prepare(images.load_image(files / "one.png").pixels)
     mask = masks.load_mask(files / "regions.png", (28, 28)).labels
     stacks = [("a", (Step(Remove(), (1,)),)), ("b", (Step(Flip(), (2,)),))]
     variants = compare.compare(model, image, mask, stacks, SETTINGS)
-    packed = bundle.write(variants, SETTINGS, "digits", tuple("0123456789"))
+    packed = bundle.write(variants, SETTINGS, "digits", tuple("0123456789"), batch=50)
     (tmp_path / "s.zip").write_bytes(packed)
     status, said, _ = run("replay", tmp_path / "s.zip", "--quiet", "--out", tmp_path / "o")
     assert status == 0
@@ -238,6 +238,8 @@ def test_every_variant_of_a_session_is_written(files, run, tmp_path):
     assert (tmp_path / "o" / "edited.png").read_bytes() == images.to_png(variants[1].image)
     assert (tmp_path / "o" / "edited_2.png").read_bytes() == images.to_png(variants[2].image)
     assert (tmp_path / "o" / "edited_mask_2.png").exists()
+    again = bundle.read(tmp_path / "o" / "session.zip")
+    assert again.batch == 50, "that of the session, not that of the model"
 
 
 def test_a_model_of_ones_own_must_be_named_again(edited, run):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +45,7 @@ def choose(session: Session) -> Subject:
             "gives the same answers, on a processor in about half the time.",
         )
         card = known(session, name)
-    family = card.name.partition("@")[0].partition("-")[0]  # a twin looks at the same pictures
+    family = models.base_of(card.name).partition("-")[0]  # a twin looks at the same pictures
     fitting = [e for e in cache.examples() if e.get("model") in (family, card.name)]
     others = [e for e in cache.examples() if "model" not in e]
     with right:
@@ -98,7 +97,7 @@ def choose(session: Session) -> Subject:
 
 def offered() -> list[str]:
     """Registered classifiers that are on this machine, the large ones in every quick way."""
-    quick = all(map(importlib.util.find_spec, ("onnx", "onnxruntime")))
+    quick = models.onnxruntime_here()
     names = []
     for name in filter(models.ready, models.MODELS):
         names.append(name)

@@ -28,6 +28,7 @@ class Comparison:
     key: str
     settings: Settings
     variants: tuple[Variant, ...]
+    batch: int  # pictures that the classifier was asked about at once
 
 
 def open_session_file(session: Session) -> None:
@@ -56,7 +57,7 @@ def _open(session: Session, data: bytes) -> None:
     try:
         opened = bundle.read(data)
         card = models.card(opened.model)
-        bare = opened.model.partition("@")[0]
+        bare = models.base_of(opened.model)
         if bare not in models.BUNDLED:
             hub.available(models.card(bare))  # or says how to get it
         if opened.model not in offered():
@@ -96,10 +97,11 @@ def _replay(session: Session, opened: Bundle) -> None:
 
     classes = models.card(opened.model).classes
     with st.spinner("Doing the session again …"):
-        variants = bundle.replay(opened, cache.model(opened.model))
+        model = opened.asked(cache.model(opened.model))
+        variants = bundle.replay(opened, model)
         check = bundle.check(opened, variants, classes)
     session.lab(cache.digest(opened.image)).comparison = Comparison(
-        "opened", opened.settings, variants
+        "opened", opened.settings, variants, model.batch
     )
     said = (
         "Done again: every number is the same, to the last digit."
@@ -161,7 +163,7 @@ def _run(subject, drawing, variants, chosen, key) -> Comparison:
     image, mask = subject.shown.pixels, drawing.labels
     explained = compare.compare(model, image, mask, list(variants.items()), settings, progress)
     bar.empty()
-    return Comparison(key, settings, explained)
+    return Comparison(key, settings, explained, model.batch)
 
 
 def _show(found: Comparison, subject: Subject) -> None:
@@ -199,8 +201,9 @@ def _take_home(found: Comparison, subject: Subject, drawing: strokes.Drawing) ->
         return webreport.html(found.variants, card.classes, card.title, found.settings)
 
     def zipped() -> bytes:
-        batch = cache.model(card.name).batch
-        return bundle.write(found.variants, found.settings, card.name, card.classes, batch=batch)
+        return bundle.write(
+            found.variants, found.settings, card.name, card.classes, batch=found.batch
+        )
 
     files: list[tuple[str, str, str, Callable[[], str | bytes]]] = [
         ("Report", "report.html", "text/html", page),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import streamlit as st
 
 from limecraft_jax import models
@@ -26,8 +24,10 @@ def gallery() -> None:
             "along: a click fetches the weights once, from the public hub that publishes them, and "
             "keeps them on the machine that runs this program. Your pictures are sent nowhere."
         )
-        if not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
-            st.caption("With `pip install onnx onnxruntime` they run about twice as fast here.")
+        if not models.onnxruntime_here():
+            st.caption(
+                "With `pip install onnx onnxruntime` they run about twice as fast on a processor."
+            )
         for name in public:
             entry(models.card(name))
 

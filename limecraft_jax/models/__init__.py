@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
+import importlib.util
 from typing import TYPE_CHECKING
 
 from limecraft_jax.models.card import PRECISIONS, WEIGHTS, ModelCard
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 def card(name: str) -> ModelCard:
     """The card of a registered model, read without loading the network."""
-    base, _, way = name.partition("@")
+    base = base_of(name)
     if base not in MODELS:
         raise unknown("model", base, MODELS)
     card = ModelCard.read(base)
+    way = name[len(base) + 1 :]
     if not way:
         return card
     if way not in WAYS:
@@ -30,10 +31,10 @@ def card(name: str) -> ModelCard:
 
 def load(name: str) -> Classifier | BlackBox:
     """Load a registered model with its weights; ``name@way`` runs it as `adapt` says."""
-    base, _, way = name.partition("@")
+    base = base_of(name)
     if base not in MODELS:
         raise unknown("model", base, MODELS)
-    return adapt(importlib.import_module(MODELS[base]).load(base), way)
+    return adapt(importlib.import_module(MODELS[base]).load(base), name[len(base) + 1 :])
 
 
 def adapt(model: Classifier | BlackBox, way: str) -> Classifier | BlackBox:
@@ -71,14 +72,24 @@ def split(name: str) -> tuple[str, str]:
     return (base, way) if base and way in WAYS else (name, "")
 
 
+def base_of(name: str) -> str:
+    """The name of a registered model without the way behind it."""
+    return name.partition("@")[0]
+
+
 def registered(name: str) -> bool:
     """Whether `load` knows a name, with or without a way behind it."""
-    return name.partition("@")[0] in MODELS
+    return base_of(name) in MODELS
+
+
+def onnxruntime_here() -> bool:
+    """Whether the packages are installed that `adapt` needs for ``"onnxruntime"``."""
+    return all(map(importlib.util.find_spec, ("onnx", "onnxruntime")))
 
 
 def fingerprint(name: str) -> str:
     """SHA-256 of the weights of a registered model; empty if they are not here, and for others."""
-    base = name.partition("@")[0]  # the file is the same in every way
+    base = base_of(name)  # the file is the same in every way
     if base not in MODELS:
         return ""
     if base in BUNDLED:

@@ -69,14 +69,13 @@ def with_keras(name: str, network: str, build, size, classes: int) -> None:
 @functools.cache
 def torchvision():
     """The library, also beside a build of PyTorch that it was not made for."""
-    import torch
+    from torch import library
 
-    library = torch.library.Library("torchvision", "DEF")
     for op in ("nms", "qnms"):
-        library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        takes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        library.define(f"torchvision::{op}", takes)
     import torchvision
 
-    torchvision.kept = library
     return torchvision
 
 
