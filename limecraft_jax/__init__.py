@@ -20,8 +20,8 @@ _HOMES = {
     "resolve": "lime",
     "load": "models",
     "open_model": "models.own",
-    "load_image": "images",
-    "load_mask": "masks",
+    "load_image": "files.images",
+    "load_mask": "files.masks",
     "overlay": "draw",
     "InputError": "types",
 }

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import __version__, archive, choices, compare, images, masks, models, report
+from limecraft_jax import __version__, choices, compare, models, report
 from limecraft_jax.edit import Step, as_record, from_record
+from limecraft_jax.files import archive, images, masks
 from limecraft_jax.lime import as_model
 from limecraft_jax.types import InputError
 

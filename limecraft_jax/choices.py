@@ -9,7 +9,7 @@ import dataclasses
 import math
 from typing import Any
 
-from limecraft_jax.archive import short
+from limecraft_jax.files.archive import short
 from limecraft_jax.kernel import KERNELS
 from limecraft_jax.lime import Settings
 from limecraft_jax.replace import REPLACEMENTS

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import downloads, draw, images, masks, models, replace, report, sample
+from limecraft_jax import downloads, draw, models, replace, report, sample
 from limecraft_jax.edit import Stack, Step
+from limecraft_jax.files import images, masks
 from limecraft_jax.models import own, pace
 from limecraft_jax.segmenters import SEGMENTERS
 from limecraft_jax.types import InputError, Neighborhood, unknown

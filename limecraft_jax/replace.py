@@ -173,7 +173,7 @@ class Picture:
 
     def __call__(self, image, segmentation):
         """The other picture at the image's size and channels."""
-        from limecraft_jax.images import load_image
+        from limecraft_jax.files.images import load_image
 
         if not self.path:
             raise InputError("another picture needs a file, got none: choose an image file.")

@@ -248,7 +248,7 @@ class LabelMap:
 
     def labels(self, rgb: Float[np.ndarray, "h w 3"]) -> Int[np.ndarray, "h w"]:
         """Read the labels at the size of the image."""
-        from limecraft_jax.masks import load_mask
+        from limecraft_jax.files.masks import load_mask
 
         _need(bool(self.path), "a label map must be a file", self.path)
         return load_mask(self.path, rgb.shape[:2]).labels

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import __version__, draw, images, radar, report
+from limecraft_jax import __version__, draw, radar, report
 from limecraft_jax.compare import Variant, settled, versions, words
+from limecraft_jax.files import images
 
 if TYPE_CHECKING:
     from limecraft_jax.lime import Settings

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import bundle, choices, compare, images, lime, masks, models, report
+from limecraft_jax import bundle, choices, compare, lime, models, report
 from limecraft_jax.edit import Noise, Remove, Rotate, Shift, Step
+from limecraft_jax.files import images, masks
 from limecraft_jax.kernel import Exponential
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.replace import REPLACEMENTS, Picture

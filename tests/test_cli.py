@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import cli, images, lime, masks, models, replace, report, sample, segmenters
+from limecraft_jax import cli, lime, models, replace, report, sample, segmenters
+from limecraft_jax.files import images, masks
 from limecraft_jax.models import dermoscopy
 from limecraft_jax.types import SHARE_RULES
 

@@ -12,7 +12,8 @@ import pytest
 from flax import nnx
 from safetensors.numpy import save_file
 
-from limecraft_jax import cli, images, lime
+from limecraft_jax import cli, lime
+from limecraft_jax.files import images
 from limecraft_jax.models import about, networks, own
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.card import ModelCard

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from limecraft_jax import cli, images, lime, masks, models, surrogate
+from limecraft_jax import cli, lime, models, surrogate
 from limecraft_jax.app import strokes
 from limecraft_jax.app.cache import EXAMPLES
+from limecraft_jax.files import images, masks
 from limecraft_jax.kernel import Exponential
 from tests.server import ROOT
 

@@ -15,7 +15,8 @@ import skimage.transform
 from flax import nnx
 
 import limecraft_jax
-from limecraft_jax import lime, masks, models
+from limecraft_jax import lime, models
+from limecraft_jax.files import masks
 from limecraft_jax.models import composites, textures, train
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.models.classifier import load_weights

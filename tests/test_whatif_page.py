@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from limecraft_jax import compare, edit, images, lime, models, sample
+from limecraft_jax import compare, edit, lime, models, sample
 from limecraft_jax.app.cache import EXAMPLES
 from limecraft_jax.edit import Brightness, Flip, Hue, Noise, Remove, Rotate, Shift, Step
+from limecraft_jax.files import images
 from limecraft_jax.segment import suggest
 from tests.server import ROOT
 from tests.test_page import canvas_key, draw, fine, inputs, rectangle, text

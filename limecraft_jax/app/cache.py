@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from limecraft_jax import images, models
+from limecraft_jax import models
+from limecraft_jax.files import images
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.segment import segment
 from limecraft_jax.types import InputError, Segmentation

@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
-from limecraft_jax import masks
 from limecraft_jax.app import cache, choose, look, strokes
 from limecraft_jax.app.session import Session, Sketch, one_sentence
+from limecraft_jax.files import masks
 from limecraft_jax.segment import suggest
 from limecraft_jax.segmenters import SEGMENTERS, Segmenter
 from limecraft_jax.superpixels import share

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from limecraft_jax import masks, models
+from limecraft_jax import models
 from limecraft_jax.app import cache, look
 from limecraft_jax.app.gallery import gallery
 from limecraft_jax.app.owned import bring
 from limecraft_jax.app.session import Session, one_sentence
+from limecraft_jax.files import masks
 from limecraft_jax.models.card import ModelCard
 
 UPLOAD_MB = 20

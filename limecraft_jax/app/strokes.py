@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..types import InputError
-from .fabric import TYPES, Shape, Unreadable, read
-from .winding import fill
+from limecraft_jax.app.fabric import TYPES, Shape, Unreadable, read
+from limecraft_jax.app.winding import fill
+from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Int, Int32

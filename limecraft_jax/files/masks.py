@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from .images import MOST_PIXELS, array_header, decode, open_header, read_bytes
-from .types import InputError, frame, middle
+from limecraft_jax.files.images import MOST_PIXELS, array_header, decode, open_header, read_bytes
+from limecraft_jax.types import InputError, frame, middle
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Int32

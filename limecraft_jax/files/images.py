@@ -28,7 +28,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from .types import InputError
+from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

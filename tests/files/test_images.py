@@ -10,8 +10,8 @@ import pytest
 import skimage.data
 from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
-from limecraft_jax.images import load_image, to_jpeg, to_png
-from limecraft_jax.masks import load_mask, save_labels
+from limecraft_jax.files.images import load_image, to_jpeg, to_png
+from limecraft_jax.files.masks import load_mask, save_labels
 from limecraft_jax.types import InputError, prepare
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax.images import LEAST_SIDE, MAX_SIDE, array_header, decode, open_header
+from limecraft_jax.files.images import LEAST_SIDE, MAX_SIDE, array_header, decode, open_header
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
