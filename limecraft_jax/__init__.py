@@ -14,10 +14,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "explain": "lime",
-    "predict": "lime",
-    "Settings": "lime",
-    "resolve": "lime",
+    "explain": "path.lime",
+    "predict": "path.lime",
+    "Settings": "path.lime",
+    "resolve": "path.lime",
     "load": "models",
     "open_model": "models.own",
     "load_image": "files.images",

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from limecraft_jax import commands, downloads, replace, sample
+from limecraft_jax import commands, downloads
 from limecraft_jax.edit import EDITS
-from limecraft_jax.segmenters import SEGMENTERS
+from limecraft_jax.path import replace, sample
+from limecraft_jax.path.segmenters import SEGMENTERS
 from limecraft_jax.types import InputError
 
 AXES = {"horizontal": "left-right", "vertical": "up-down"}  # other words for the ways to flip

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import downloads, draw, models, replace, report, sample
+from limecraft_jax import downloads, draw, models, report
 from limecraft_jax.edit import Stack, Step
 from limecraft_jax.files import images, masks
 from limecraft_jax.models import own, pace
-from limecraft_jax.segmenters import SEGMENTERS
+from limecraft_jax.path import replace, sample
+from limecraft_jax.path.segmenters import SEGMENTERS
 from limecraft_jax.types import InputError, Neighborhood, unknown
 
 if TYPE_CHECKING:
     from limecraft_jax.compare import Variant
-    from limecraft_jax.lime import Settings
+    from limecraft_jax.path.lime import Settings
 
 MOST_LINES = 20  # differences that are told one by one
 SOME_CLASSES = 8  # of a thousand
@@ -102,9 +103,9 @@ def list_models(given: argparse.Namespace) -> None:
 
 def settings_of(given: argparse.Namespace) -> Settings:
     """The choices that the options name."""
-    from limecraft_jax import lime
-    from limecraft_jax.kernel import Exponential
-    from limecraft_jax.surrogate import Ridge
+    from limecraft_jax.path import lime
+    from limecraft_jax.path.kernel import Exponential
+    from limecraft_jax.path.surrogate import Ridge
 
     return lime.Settings(
         segmenter=pick("segmenter", given.segmenter, SEGMENTERS),
@@ -121,7 +122,7 @@ def settings_of(given: argparse.Namespace) -> Settings:
 
 def load(given: argparse.Namespace) -> tuple[Any, np.ndarray, np.ndarray | None]:
     """The model, the picture as it sees it, and the drawn regions; notes go to standard error."""
-    from limecraft_jax import lime
+    from limecraft_jax.path import lime
 
     loaded = images.load_image(given.image)
     model = lime.as_model(find_model(given.model, given.about))
@@ -153,7 +154,7 @@ def folder(path: str) -> Path:
 
 def explain(given: argparse.Namespace) -> None:
     """Explain one picture and write the results."""
-    from limecraft_jax import lime
+    from limecraft_jax.path import lime
 
     settings = settings_of(given)
     model, image, mask = load(given)
@@ -178,7 +179,8 @@ def explain(given: argparse.Namespace) -> None:
 
 def edit(given: argparse.Namespace) -> None:
     """Edit the drawn regions, compare before and after, and write the results."""
-    from limecraft_jax import compare, lime
+    from limecraft_jax import compare
+    from limecraft_jax.path import lime
 
     settings = settings_of(given)
     model, image, mask = load(given)
@@ -221,7 +223,8 @@ def stack_of(given: Sequence[Any], drawn: tuple[int, ...]) -> Stack:
 
 def replay(given: argparse.Namespace) -> int:
     """Do a session again; status 1 if any number differs."""
-    from limecraft_jax import bundle, lime
+    from limecraft_jax import bundle
+    from limecraft_jax.path import lime
 
     session = bundle.read(given.bundle)
     if given.model is None and not models.registered(session.model):

@@ -116,7 +116,7 @@ def prepare(
 class Segmentation:
     """Which superpixel every pixel belongs to, and which drawn region every superpixel.
 
-    Promise, kept by its one constructor `limecraft_jax.segment.segment`: labels are exactly
+    Promise, kept by its one constructor `limecraft_jax.path.segment.segment`: labels are exactly
     0 .. num - 1, every superpixel is one 4-connected piece and lies in one drawn region or
     outside them all. Superpixels are numbered by region, those of the rest come last.
 

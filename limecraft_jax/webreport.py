@@ -20,7 +20,7 @@ from limecraft_jax.compare import Variant, settled, versions, words
 from limecraft_jax.files import images
 
 if TYPE_CHECKING:
-    from limecraft_jax.lime import Settings
+    from limecraft_jax.path.lime import Settings
 
 # Okabe & Ito's colors, which color-blind people tell apart, for the drawn regions.
 REGIONS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233))

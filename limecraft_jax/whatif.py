@@ -17,8 +17,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import stdtrit
 
-from limecraft_jax import lime
 from limecraft_jax.edit import Scene, Step, apply
+from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from limecraft_jax import lime, models
+from limecraft_jax import models
 from limecraft_jax.app.cache import EXAMPLES
 from limecraft_jax.files import images
+from limecraft_jax.path import lime
 from tests.run import browser
 from tests.server import IDLE, SWITCHES, serve
 

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import bundle, choices, compare, lime, models, report
+from limecraft_jax import bundle, compare, models, report
 from limecraft_jax.edit import Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
-from limecraft_jax.kernel import Exponential
 from limecraft_jax.models.blackbox import BlackBox
-from limecraft_jax.replace import REPLACEMENTS, Picture
-from limecraft_jax.sample import DESIGNS, KernelSizes
-from limecraft_jax.segmenters import SEGMENTERS, LabelMap, Slic
-from limecraft_jax.surrogate import Ridge
+from limecraft_jax.path import choices, lime
+from limecraft_jax.path.kernel import Exponential
+from limecraft_jax.path.replace import REPLACEMENTS, Picture
+from limecraft_jax.path.sample import DESIGNS, KernelSizes
+from limecraft_jax.path.segmenters import SEGMENTERS, LabelMap, Slic
+from limecraft_jax.path.surrogate import Ridge
 from limecraft_jax.types import InputError
 from tests import tiny
 

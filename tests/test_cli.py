@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import cli, lime, models, replace, report, sample, segmenters
+from limecraft_jax import cli, models, report
 from limecraft_jax.files import images, masks
 from limecraft_jax.models import dermoscopy
+from limecraft_jax.path import lime, replace, sample, segmenters
 from limecraft_jax.types import SHARE_RULES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,7 +148,7 @@ def test_everything_is_written_and_agrees_with_the_api(files, explain):
 
 def test_every_written_setting_makes_itself_again(explain):
     *_, found, _ = explain("one.png", *FEW)
-    from limecraft_jax import kernel, surrogate
+    from limecraft_jax.path import kernel, surrogate
 
     names = {**vars(segmenters), **vars(sample), **vars(replace), **vars(kernel), **vars(surrogate)}
     again = {

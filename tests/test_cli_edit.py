@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import bundle, cli, compare, edit, lime, models
+from limecraft_jax import bundle, cli, compare, edit, models
 from limecraft_jax.edit import Brightness, Flip, Noise, Recolor, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
+from limecraft_jax.path import lime
 
 FEW = ("--outside", "6", "--inside", "3", "--samples", "32", "--quiet")
 SETTINGS = lime.Settings(inside=3, outside=6, samples=32)

@@ -15,9 +15,9 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 
-from limecraft_jax import lime
 from limecraft_jax.models import kerasfile
 from limecraft_jax.models.own import open_model
+from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
 from tests import tiny
 

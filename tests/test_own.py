@@ -12,11 +12,12 @@ import pytest
 from flax import nnx
 from safetensors.numpy import save_file
 
-from limecraft_jax import cli, lime
+from limecraft_jax import cli
 from limecraft_jax.files import images
 from limecraft_jax.models import about, networks, own
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.card import ModelCard
+from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
 from tests import test_onnx, tiny
 from tests.golden.weights import array

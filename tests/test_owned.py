@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from limecraft_jax import lime, open_model
+from limecraft_jax import open_model
 from limecraft_jax.app import cache
+from limecraft_jax.path import lime
 from tests import test_onnx
 from tests.test_gallery import PAGE, menu
 

@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from limecraft_jax import cli, lime, models, surrogate
+from limecraft_jax import cli, models
 from limecraft_jax.app import strokes
 from limecraft_jax.app.cache import EXAMPLES
 from limecraft_jax.files import images, masks
-from limecraft_jax.kernel import Exponential
+from limecraft_jax.path import lime, surrogate
+from limecraft_jax.path.kernel import Exponential
 from tests.server import ROOT
 
 INDEX = json.loads((EXAMPLES / "index.json").read_text())

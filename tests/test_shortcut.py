@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limecraft_jax import lime, models
+from limecraft_jax import models
 from limecraft_jax.models import dermoscopy
+from limecraft_jax.path import lime
 
 PICTURES = 40
 FIRST_SEED = 77_000_000  # far from the seeds of training, its tests and the examples

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limecraft_jax import compare, lime, models, whatif
+from limecraft_jax import compare, models, whatif
 from limecraft_jax.edit import Remove, Shift, Step, apply
 from limecraft_jax.models import dermoscopy
+from limecraft_jax.path import lime
 
 PICTURES = 10
 FIRST_SEED = 78_000_000  # far from the seeds of training, its tests and the examples

@@ -15,11 +15,12 @@ import skimage.transform
 from flax import nnx
 
 import limecraft_jax
-from limecraft_jax import lime, models
+from limecraft_jax import models
 from limecraft_jax.files import masks
 from limecraft_jax.models import composites, textures, train
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.models.classifier import load_weights
+from limecraft_jax.path import lime
 
 FIRST_SEED = 50_000_000  # far from the seeds of training, of the card and of the examples
 PICTURES = 12

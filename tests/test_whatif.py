@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
-from limecraft_jax import lime, whatif
+from limecraft_jax import whatif
 from limecraft_jax.edit import Brightness, Offset, Rotate, Shift, Step, apply
 from limecraft_jax.knobs import Scene
+from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
 from limecraft_jax.whatif import JITTERS, Effect, Jitter, Sweep
 from tests import tiny

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from limecraft_jax import compare, edit, lime, models, sample
+from limecraft_jax import compare, edit, models
 from limecraft_jax.app.cache import EXAMPLES
 from limecraft_jax.edit import Brightness, Flip, Hue, Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images
-from limecraft_jax.segment import suggest
+from limecraft_jax.path import lime, sample
+from limecraft_jax.path.segment import suggest
 from tests.server import ROOT
 from tests.test_page import canvas_key, draw, fine, inputs, rectangle, text
 

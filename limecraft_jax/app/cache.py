@@ -20,7 +20,7 @@ import streamlit as st
 from limecraft_jax import models
 from limecraft_jax.files import images
 from limecraft_jax.models.card import ModelCard
-from limecraft_jax.segment import segment
+from limecraft_jax.path.segment import segment
 from limecraft_jax.types import InputError, Segmentation
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _registered(name: str) -> Classifier | BlackBox:
 @st.cache_data(max_entries=256, show_spinner=False)
 def prediction(name: str, key: str, _image: np.ndarray) -> np.ndarray:
     """Class probabilities of a prepared picture."""
-    from limecraft_jax import lime
+    from limecraft_jax.path import lime
 
     return lime.predict(model(name), _image)
 

@@ -11,9 +11,9 @@ from streamlit_drawable_canvas import st_canvas
 from limecraft_jax.app import cache, choose, look, strokes
 from limecraft_jax.app.session import Session, Sketch, one_sentence
 from limecraft_jax.files import masks
-from limecraft_jax.segment import suggest
-from limecraft_jax.segmenters import SEGMENTERS, Segmenter
-from limecraft_jax.superpixels import share
+from limecraft_jax.path.segment import suggest
+from limecraft_jax.path.segmenters import SEGMENTERS, Segmenter
+from limecraft_jax.path.superpixels import share
 from limecraft_jax.types import Segmentation
 
 WIDTH = 420  # canvas pixels

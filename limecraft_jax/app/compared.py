@@ -19,7 +19,7 @@ from limecraft_jax.files import images, masks
 if TYPE_CHECKING:
     from limecraft_jax.bundle import Bundle
     from limecraft_jax.compare import Variant
-    from limecraft_jax.lime import Settings
+    from limecraft_jax.path.lime import Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +148,9 @@ def explain(subject: Subject, drawing: strokes.Drawing, lab: Lab, chosen: dict) 
 
 
 def _run(subject, drawing, variants, chosen, key) -> Comparison:
-    from limecraft_jax import compare, lime
-    from limecraft_jax.segment import suggest
+    from limecraft_jax import compare
+    from limecraft_jax.path import lime
+    from limecraft_jax.path.segment import suggest
 
     inside, outside = suggest(drawing.labels)
     settings = lime.Settings(inside=inside, outside=outside, **chosen)

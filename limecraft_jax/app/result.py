@@ -22,9 +22,9 @@ PENALTIES = [0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]
 @st.fragment
 def show(job: Job) -> None:
     """The explanation of one class, with its controls; moving them asks the classifier nothing."""
-    from limecraft_jax import lime
-    from limecraft_jax.kernel import Exponential
-    from limecraft_jax.surrogate import Ridge
+    from limecraft_jax.path import lime
+    from limecraft_jax.path.kernel import Exponential
+    from limecraft_jax.path.surrogate import Ridge
 
     probs, d = job.neighborhood.probs[0], job.neighborhood.segmentation.num
     left, right = st.columns(2, gap="medium")
@@ -222,8 +222,8 @@ def _details(job: Job, explanation: Explanation, target: int, name: str) -> None
 
 
 def _downloads(job, explanation, target, name, picture, width, penalty) -> None:
-    from limecraft_jax.kernel import Exponential
-    from limecraft_jax.surrogate import Ridge
+    from limecraft_jax.path.kernel import Exponential
+    from limecraft_jax.path.surrogate import Ridge
 
     settings = dataclasses.replace(job.settings, kernel=Exponential(width), ridge=Ridge(penalty))
     labels = explanation.neighborhood.segmentation.labels

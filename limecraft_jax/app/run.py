@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from limecraft_jax import replace, sample
 from limecraft_jax.app import cache, look
 from limecraft_jax.app.canvas import Cut
 from limecraft_jax.app.choose import PICTURES, Subject
 from limecraft_jax.app.session import Job, Session, one_sentence
-from limecraft_jax.segmenters import SEGMENTERS
+from limecraft_jax.path import replace, sample
+from limecraft_jax.path.segmenters import SEGMENTERS
 
 if TYPE_CHECKING:
-    from limecraft_jax.lime import Settings
+    from limecraft_jax.path.lime import Settings
     from limecraft_jax.types import Neighborhood
 
 PICTURE = 430  # pixels of the picture that refines itself
@@ -107,7 +107,7 @@ def choices() -> dict:
 
 def run(session: Session, subject: Subject, cut: Cut, chosen: dict) -> None:
     """The button, the run with its progress and pictures; leaves its answer in ``session.job``."""
-    from limecraft_jax import lime
+    from limecraft_jax.path import lime
 
     settings = lime.Settings(
         segmenter=cut.segmenter, inside=cut.inside, outside=cut.outside, **chosen
@@ -151,9 +151,9 @@ def watch(
     spent: float,
 ) -> None:
     """Query batch by batch; every batch is kept, so that stopping loses nothing."""
-    from limecraft_jax import lime
     from limecraft_jax.draw import overlay
     from limecraft_jax.files import images
+    from limecraft_jax.path import lime
 
     row, stop = st.columns([4, 1], vertical_alignment="center")
     bar = row.progress(0.0, "Getting ready …")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from limecraft_jax.app.cache import Shown
     from limecraft_jax.app.compared import Comparison
     from limecraft_jax.bundle import Bundle
-    from limecraft_jax.lime import Settings
     from limecraft_jax.models.card import ModelCard
+    from limecraft_jax.path.lime import Settings
     from limecraft_jax.types import Neighborhood
 
 

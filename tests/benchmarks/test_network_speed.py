@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from limecraft_jax import lime, models
+from limecraft_jax import models
 from limecraft_jax.models import convert, networks, onnxfile, pace
 from limecraft_jax.models.classifier import forward
+from limecraft_jax.path import lime
 from tests.benchmarks.test_speed import report, seconds
 from tests.golden.weights import array
 from tests.test_networks import recalled

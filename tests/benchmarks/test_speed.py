@@ -20,11 +20,12 @@ import pytest
 from lime.lime_image import LimeImageExplainer
 from playwright.sync_api import sync_playwright
 
-from limecraft_jax import lime, models, sample
-from limecraft_jax.kernel import Exponential
+from limecraft_jax import models
 from limecraft_jax.models import dermoscopy, digits
 from limecraft_jax.models.blackbox import BlackBox
-from limecraft_jax.surrogate import Ridge
+from limecraft_jax.path import lime, sample
+from limecraft_jax.path.kernel import Exponential
+from limecraft_jax.path.surrogate import Ridge
 from limecraft_jax.types import Segmentation
 from tests.benchmarks.machine import describe
 from tests.run import browser as find

@@ -16,8 +16,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import label
 
-from limecraft_jax import superpixels
-from limecraft_jax.segmenters import SEGMENTERS, Counted, KMeans, Segmenter
+from limecraft_jax.path import superpixels
+from limecraft_jax.path.segmenters import SEGMENTERS, Counted, KMeans, Segmenter
 from limecraft_jax.types import InputError, Segmentation, unknown
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from limecraft_jax import lime, replace, sample, segmenters
-from limecraft_jax.kernel import Exponential
 from limecraft_jax.models.blackbox import BlackBox
-from limecraft_jax.surrogate import Ridge
+from limecraft_jax.path import lime, replace, sample, segmenters
+from limecraft_jax.path.kernel import Exponential
+from limecraft_jax.path.surrogate import Ridge
 from limecraft_jax.types import InputError
 from tests import tiny
 

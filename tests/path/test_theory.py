@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import comb
 
-from limecraft_jax import lime, replace, sample
-from limecraft_jax.kernel import Exponential
 from limecraft_jax.models.blackbox import BlackBox
-from limecraft_jax.surrogate import Ridge
+from limecraft_jax.path import lime, replace, sample
+from limecraft_jax.path.kernel import Exponential
+from limecraft_jax.path.surrogate import Ridge
 from tests import tiny
 
 

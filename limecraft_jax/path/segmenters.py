@@ -17,7 +17,7 @@ from skimage import segmentation
 from skimage.color import rgb2gray, rgb2lab
 from skimage.filters import sobel
 
-from limecraft_jax import superpixels
+from limecraft_jax.path import superpixels
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from scipy.stats import t as student
 from sklearn.linear_model import Ridge as PeerRidge
 from sklearn.metrics import pairwise_distances
 
-from limecraft_jax import sample
-from limecraft_jax.kernel import KERNELS, Exponential
-from limecraft_jax.surrogate import GROUPS, Ridge, fit
+from limecraft_jax.path import sample
+from limecraft_jax.path.kernel import KERNELS, Exponential
+from limecraft_jax.path.surrogate import GROUPS, Ridge, fit
 from limecraft_jax.types import InputError
 from tests.games import endless, games, least_squares, lime_weights
 

@@ -10,10 +10,18 @@ from skimage import data, segmentation
 from skimage.measure import label
 from skimage.transform import resize
 
-from limecraft_jax import segment as module
-from limecraft_jax import segmenters, superpixels
-from limecraft_jax.segment import named, segment, suggest
-from limecraft_jax.segmenters import SEGMENTERS, Grid, KMeans, LabelMap, Quickshift, Slic, Watershed
+from limecraft_jax.path import segment as module
+from limecraft_jax.path import segmenters, superpixels
+from limecraft_jax.path.segment import named, segment, suggest
+from limecraft_jax.path.segmenters import (
+    SEGMENTERS,
+    Grid,
+    KMeans,
+    LabelMap,
+    Quickshift,
+    Slic,
+    Watershed,
+)
 from limecraft_jax.types import InputError, Segmentation
 
 EXACT = ("kmeans", "watershed")

@@ -18,13 +18,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from limecraft_jax import sample, surrogate
-from limecraft_jax.kernel import Exponential
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.classifier import Classifier, forward
-from limecraft_jax.replace import MeanColor, Replacement
-from limecraft_jax.segment import segment, suggest
-from limecraft_jax.segmenters import KMeans, Segmenter
+from limecraft_jax.path import sample, surrogate
+from limecraft_jax.path.kernel import Exponential
+from limecraft_jax.path.replace import MeanColor, Replacement
+from limecraft_jax.path.segment import segment, suggest
+from limecraft_jax.path.segmenters import KMeans, Segmenter
 from limecraft_jax.types import Explanation, InputError, Neighborhood, Segmentation
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import comb
 
-from limecraft_jax import sample
+from limecraft_jax.path import sample
 from limecraft_jax.types import InputError
 from tests.games import games, least_squares, lime_weights
 

@@ -10,12 +10,12 @@ import math
 from typing import Any
 
 from limecraft_jax.files.archive import short
-from limecraft_jax.kernel import KERNELS
-from limecraft_jax.lime import Settings
-from limecraft_jax.replace import REPLACEMENTS
-from limecraft_jax.sample import DESIGNS
-from limecraft_jax.segmenters import SEGMENTERS
-from limecraft_jax.surrogate import Ridge
+from limecraft_jax.path.kernel import KERNELS
+from limecraft_jax.path.lime import Settings
+from limecraft_jax.path.replace import REPLACEMENTS
+from limecraft_jax.path.sample import DESIGNS
+from limecraft_jax.path.segmenters import SEGMENTERS
+from limecraft_jax.path.surrogate import Ridge
 from limecraft_jax.types import InputError, unknown
 
 REGISTRIES: dict[str, dict[str, Any]] = {

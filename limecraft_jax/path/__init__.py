@@ -1,0 +1,16 @@
+"""THE PATH: segment -> sample -> replace -> query -> kernel -> surrogate; lime composes the steps.
+
+`choices` are its words: every setting as plain data and back.
+"""
+
+__all__ = [
+    "choices",
+    "kernel",
+    "lime",
+    "replace",
+    "sample",
+    "segment",
+    "segmenters",
+    "superpixels",
+    "surrogate",
+]
