@@ -22,7 +22,7 @@ _HOMES = {
     "open_model": "models.own",
     "load_image": "files.images",
     "load_mask": "files.masks",
-    "overlay": "draw",
+    "overlay": "show.draw",
     "InputError": "types",
 }
 __all__ = ["__version__", *_HOMES]

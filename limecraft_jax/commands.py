@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import downloads, draw, models, report
+from limecraft_jax import downloads, models
 from limecraft_jax.edit import Stack, Step
 from limecraft_jax.files import images, masks
 from limecraft_jax.models import own, pace
 from limecraft_jax.path import replace, sample
 from limecraft_jax.path.segmenters import SEGMENTERS
+from limecraft_jax.show import draw, report
 from limecraft_jax.types import InputError, Neighborhood, unknown
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import __version__, report
+from limecraft_jax import __version__
 from limecraft_jax.edit import Step, apply, as_record
 from limecraft_jax.path import lime
 from limecraft_jax.path.segment import suggest
+from limecraft_jax.show import report
 from limecraft_jax.types import Explanation, InputError, Neighborhood
 
 if TYPE_CHECKING:

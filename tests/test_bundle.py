@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import bundle, compare, models, report
+from limecraft_jax import bundle, compare, models
 from limecraft_jax.edit import Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
 from limecraft_jax.models.blackbox import BlackBox
@@ -22,6 +22,7 @@ from limecraft_jax.path.replace import REPLACEMENTS, Picture
 from limecraft_jax.path.sample import DESIGNS, KernelSizes
 from limecraft_jax.path.segmenters import SEGMENTERS, LabelMap, Slic
 from limecraft_jax.path.surrogate import Ridge
+from limecraft_jax.show import report
 from limecraft_jax.types import InputError
 from tests import tiny
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import cli, models, report
+from limecraft_jax import cli, models
 from limecraft_jax.files import images, masks
 from limecraft_jax.models import dermoscopy
 from limecraft_jax.path import lime, replace, sample, segmenters
+from limecraft_jax.show import report
 from limecraft_jax.types import SHARE_RULES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,7 +139,7 @@ def test_everything_is_written_and_agrees_with_the_api(files, explain):
     with Image.open(folder / "overlay.png") as picture:
         assert picture.mode == "RGB"
         assert min(picture.size) >= 512
-        from limecraft_jax import draw
+        from limecraft_jax.show import draw
 
         np.testing.assert_array_equal(np.asarray(picture), draw.overlay(api, 7))
     assert out.startswith(f"7: {lime.predict(model, image)[7]:.1%}\n")

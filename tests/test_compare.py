@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from limecraft_jax import compare, draw, edit, radar, report, webreport
+from limecraft_jax import compare, edit, webreport
 from limecraft_jax.edit import Brightness, Flip, Noise, Offset, Remove, Rotate, Shift, Step
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.path import lime, sample
+from limecraft_jax.show import draw, radar, report
 from limecraft_jax.types import InputError
 from tests import tiny
 

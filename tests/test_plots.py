@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from limecraft_jax import radar
 from limecraft_jax.app import look, plots
+from limecraft_jax.show import radar
 from limecraft_jax.whatif import Sweep
 
 CLASSES = ("a", "b", "c")

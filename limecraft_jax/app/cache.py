@@ -65,7 +65,7 @@ def examples() -> list[dict[str, Any]]:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def picture(key: str, _source: bytes | str, _card: ModelCard) -> Shown:
     """Read a picture and prepare it for a model; ``_source`` is a file's bytes or name."""
-    from limecraft_jax.draw import enlarge
+    from limecraft_jax.show.draw import enlarge
 
     if isinstance(_source, str) and _source.startswith("skimage:"):
         import skimage.data
@@ -94,7 +94,7 @@ def picture(key: str, _source: bytes | str, _card: ModelCard) -> Shown:
 @st.cache_data(max_entries=64, show_spinner=False)
 def backdrop(key: str, _image: np.ndarray, _mask: np.ndarray, _colors: dict) -> bytes:
     """A picture with the regions of an uploaded mask, to draw upon (JPEG)."""
-    from limecraft_jax.draw import regions
+    from limecraft_jax.show.draw import regions
 
     return images.to_jpeg(regions(_image, _mask, _colors))
 
@@ -108,7 +108,7 @@ def superpixels(key: str, _image: np.ndarray, _mask: np.ndarray, _choice: tuple)
 @st.cache_data(max_entries=64, show_spinner=False)
 def preview(key: str, _image: np.ndarray, _segmentation: Segmentation, _colors: dict) -> bytes:
     """The superpixels as a picture (JPEG)."""
-    from limecraft_jax.draw import superpixels as drawn
+    from limecraft_jax.show.draw import superpixels as drawn
 
     return images.to_jpeg(drawn(_image, _segmentation, _colors))
 

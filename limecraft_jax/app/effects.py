@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from limecraft_jax import draw, edit
+from limecraft_jax import edit
 from limecraft_jax.app import cache, compared, look, strokes
 from limecraft_jax.app.canvas import rgb
 from limecraft_jax.app.choose import Subject
@@ -13,7 +13,8 @@ from limecraft_jax.app.editing import reach
 from limecraft_jax.app.session import Lab, one_sentence
 from limecraft_jax.files import images
 from limecraft_jax.knobs import Scene
-from limecraft_jax.radar import AXES
+from limecraft_jax.show import draw
+from limecraft_jax.show.radar import AXES
 
 VERDICTS = {
     "effect": "It holds when the outline is drawn a little differently.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from limecraft_jax.radar import likeliest
+from limecraft_jax.show.radar import likeliest
 
 # Okabe & Ito 2008; black gives way to gray, which shows on dark pages too.
 COLORS = ["#7f8c8d", "#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2", "#f0e442"]

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from limecraft_jax import draw, report
 from limecraft_jax.app import look
 from limecraft_jax.app.session import Job, one_sentence
 from limecraft_jax.files import images, masks
+from limecraft_jax.show import draw, report
 from limecraft_jax.types import SHARE_RULES, Explanation
 
 WIDTHS = [0.05, 0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 2.0, 10.0]

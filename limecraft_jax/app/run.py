@@ -151,9 +151,9 @@ def watch(
     spent: float,
 ) -> None:
     """Query batch by batch; every batch is kept, so that stopping loses nothing."""
-    from limecraft_jax.draw import overlay
     from limecraft_jax.files import images
     from limecraft_jax.path import lime
+    from limecraft_jax.show.draw import overlay
 
     row, stop = st.columns([4, 1], vertical_alignment="center")
     bar = row.progress(0.0, "Getting ready …")

@@ -10,8 +10,8 @@ import json
 import numpy as np
 import pytest
 
-from limecraft_jax import draw, report
 from limecraft_jax.path import lime
+from limecraft_jax.show import draw, report
 from limecraft_jax.types import Explanation, Fit, Neighborhood, Segmentation
 from tests import tiny
 

@@ -1,0 +1,3 @@
+"""Numbers, tables and pictures from an explanation."""
+
+__all__ = ["draw", "radar", "report"]
