@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import __version__, compare, models
-from limecraft_jax.edit import Step, as_record, from_record
+from limecraft_jax.edits.edit import Step, as_record, from_record
 from limecraft_jax.files import archive, images, masks
 from limecraft_jax.path import choices
 from limecraft_jax.path.lime import as_model

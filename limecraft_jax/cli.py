@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from limecraft_jax import commands, downloads
-from limecraft_jax.edit import EDITS
+from limecraft_jax.edits.edit import EDITS
 from limecraft_jax.path import replace, sample
 from limecraft_jax.path.segmenters import SEGMENTERS
 from limecraft_jax.types import InputError

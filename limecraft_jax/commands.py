@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import downloads, models
-from limecraft_jax.edit import Stack, Step
+from limecraft_jax.edits.edit import Stack, Step
 from limecraft_jax.files import images, masks
 from limecraft_jax.models import own, pace
 from limecraft_jax.path import replace, sample

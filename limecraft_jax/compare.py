@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import __version__
-from limecraft_jax.edit import Step, apply, as_record
+from limecraft_jax.edits.edit import Step, apply, as_record
 from limecraft_jax.path import lime
 from limecraft_jax.path.segment import suggest
 from limecraft_jax.show import report
@@ -151,7 +151,7 @@ def settled(
 def words(step: Step) -> str:
     """A step with all its parameters, in words.
 
-    >>> from limecraft_jax.moves import Rotate
+    >>> from limecraft_jax.edits.moves import Rotate
     >>> words(Step(Rotate(90), (1, 2)))
     'rotate regions 1, 2: angle 90°'
     """

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from limecraft_jax import edit
 from limecraft_jax.app import canvas, choose, compared, editing, effects, look, run
 from limecraft_jax.app.session import one_sentence, open_session
+from limecraft_jax.edits import edit
 
 session = open_session("whatif")
 st.html(look.STYLE)

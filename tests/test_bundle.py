@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from limecraft_jax import bundle, compare, models
-from limecraft_jax.edit import Noise, Remove, Rotate, Shift, Step
+from limecraft_jax.edits.edit import Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.path import choices, lime

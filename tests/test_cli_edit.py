@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import bundle, cli, compare, edit, models
-from limecraft_jax.edit import Brightness, Flip, Noise, Recolor, Remove, Rotate, Shift, Step
+from limecraft_jax import bundle, cli, compare, models
+from limecraft_jax.edits import edit
+from limecraft_jax.edits.edit import Brightness, Flip, Noise, Recolor, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
 from limecraft_jax.path import lime
 

@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from limecraft_jax import compare, edit, webreport
-from limecraft_jax.edit import Brightness, Flip, Noise, Offset, Remove, Rotate, Shift, Step
+from limecraft_jax import compare, webreport
+from limecraft_jax.edits import edit
+from limecraft_jax.edits.edit import Brightness, Flip, Noise, Offset, Remove, Rotate, Shift, Step
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.path import lime, sample
 from limecraft_jax.show import draw, radar, report

@@ -38,7 +38,6 @@ FLOORS = {
 }
 # Files that have yet to be moved into their rooms.
 MOVING = {
-    "edits": "edit moves paints knobs warp inpaint whatif",
     "compare": "compare bundle webreport",
     "cli": "cli commands downloads",
 }

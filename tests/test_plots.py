@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from limecraft_jax.app import look, plots
+from limecraft_jax.edits.whatif import Sweep
 from limecraft_jax.show import radar
-from limecraft_jax.whatif import Sweep
 
 CLASSES = ("a", "b", "c")
 BEFORE, AFTER = np.array([0.7, 0.2, 0.1]), np.array([0.1, 0.25, 0.65])

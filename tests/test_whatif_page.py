@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from limecraft_jax import compare, edit, models
+from limecraft_jax import compare, models
 from limecraft_jax.app.cache import EXAMPLES
-from limecraft_jax.edit import Brightness, Flip, Hue, Noise, Remove, Rotate, Shift, Step
+from limecraft_jax.edits import edit
+from limecraft_jax.edits.edit import Brightness, Flip, Hue, Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images
 from limecraft_jax.path import lime, sample
 from limecraft_jax.path.segment import suggest

@@ -24,10 +24,10 @@ from limecraft_jax.path.segment import segment
 from limecraft_jax.types import InputError, Segmentation
 
 if TYPE_CHECKING:
-    from limecraft_jax.edit import Stack
+    from limecraft_jax.edits.edit import Stack
+    from limecraft_jax.edits.whatif import Effect
     from limecraft_jax.models.blackbox import BlackBox
     from limecraft_jax.models.classifier import Classifier
-    from limecraft_jax.whatif import Effect
 
 MOST_OWNED = 3
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -165,7 +165,7 @@ def prediction(name: str, key: str, _image: np.ndarray) -> np.ndarray:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def nuisance(name: str, key: str, _image: np.ndarray, _mask: np.ndarray, _stack: Stack) -> Effect:
     """The effect of edits, with its spread over slightly different outlines."""
-    from limecraft_jax import whatif
+    from limecraft_jax.edits import whatif
 
     return whatif.nuisance(model(name), _image, _mask, _stack)
 

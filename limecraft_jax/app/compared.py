@@ -12,7 +12,7 @@ import streamlit as st
 from limecraft_jax.app import cache, look, strokes
 from limecraft_jax.app.choose import Subject, offered
 from limecraft_jax.app.session import Lab, Session, one_sentence
-from limecraft_jax.edit import Stack
+from limecraft_jax.edits.edit import Stack
 from limecraft_jax.files import images, masks
 from limecraft_jax.show import draw
 

@@ -11,11 +11,12 @@ import streamlit as st
 from scipy.ndimage import grey_dilation
 from skimage.morphology import disk
 
-from limecraft_jax import edit, models
+from limecraft_jax import models
 from limecraft_jax.app import cache, strokes
 from limecraft_jax.app.session import Lab, Session
+from limecraft_jax.edits import edit
+from limecraft_jax.edits.knobs import Knob
 from limecraft_jax.files import masks
-from limecraft_jax.knobs import Knob
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from limecraft_jax import edit
 from limecraft_jax.app import cache, compared, look, strokes
 from limecraft_jax.app.canvas import rgb
 from limecraft_jax.app.choose import Subject
 from limecraft_jax.app.editing import reach
 from limecraft_jax.app.session import Lab, one_sentence
+from limecraft_jax.edits import edit
+from limecraft_jax.edits.knobs import Scene
 from limecraft_jax.files import images
-from limecraft_jax.knobs import Scene
 from limecraft_jax.show import draw
 from limecraft_jax.show.radar import AXES
 
@@ -208,8 +208,8 @@ def how_much(subject: Subject, drawing: strokes.Drawing, lab: Lab) -> None:
         help=f"Edits the picture {steps} times and asks the classifier about each.",
     ):
         return
-    from limecraft_jax import whatif
     from limecraft_jax.app import plots
+    from limecraft_jax.edits import whatif
 
     model, classes = cache.model(subject.card.name), subject.card.classes
     image, mask = subject.shown.pixels, drawing.labels

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from limecraft_jax.edit import History, Stack
+from limecraft_jax.edits.edit import History, Stack
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import jax
 import numpy as np
 import pytest
 
-from limecraft_jax import edit, inpaint, models, whatif
-from limecraft_jax.edit import Hue, Recolor, Remove, Rotate, Shift, Step
+from limecraft_jax import models
+from limecraft_jax.edits import edit, inpaint, whatif
+from limecraft_jax.edits.edit import Hue, Recolor, Remove, Rotate, Shift, Step
 from limecraft_jax.models import dermoscopy
 from tests.benchmarks.test_speed import report, seconds
 

@@ -11,8 +11,8 @@ from scipy import ndimage
 from skimage.color import lab2rgb, lab2xyz, rgb2lab
 from skimage.color.colorconv import rgb_from_xyz
 
-from limecraft_jax import warp
-from limecraft_jax.knobs import Checked, Knob
+from limecraft_jax.edits import warp
+from limecraft_jax.edits.knobs import Checked, Knob
 from limecraft_jax.types import prepare
 
 

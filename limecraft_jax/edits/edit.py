@@ -14,9 +14,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from limecraft_jax.knobs import Knob, Scene
-from limecraft_jax.moves import Flip, Power, Remove, Rotate, Scale, Shift
-from limecraft_jax.paints import Blur, Brightness, Contrast, Hue, Noise, Offset, Recolor
+from limecraft_jax.edits.knobs import Knob, Scene
+from limecraft_jax.edits.moves import Flip, Power, Remove, Rotate, Scale, Shift
+from limecraft_jax.edits.paints import Blur, Brightness, Contrast, Hue, Noise, Offset, Recolor
 from limecraft_jax.types import InputError, unknown
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limecraft_jax import compare, models, whatif
-from limecraft_jax.edit import Remove, Shift, Step, apply
+from limecraft_jax import compare, models
+from limecraft_jax.edits import whatif
+from limecraft_jax.edits.edit import Remove, Shift, Step, apply
 from limecraft_jax.models import dermoscopy
 from limecraft_jax.path import lime
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import stdtrit
 
-from limecraft_jax.edit import Scene, Step, apply
+from limecraft_jax.edits.edit import Scene, Step, apply
 from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
 

@@ -12,8 +12,8 @@ from scipy import ndimage
 from skimage.color import rgb2gray, rgb2lab
 from skimage.restoration import inpaint_biharmonic
 
-from limecraft_jax import edit, inpaint, warp
-from limecraft_jax.edit import (  # what `eval(repr(...))` needs
+from limecraft_jax.edits import edit, inpaint, warp
+from limecraft_jax.edits.edit import (
     EDITS,
     Blur,
     Brightness,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from scipy import ndimage
 
-from limecraft_jax import inpaint
+from limecraft_jax.edits import inpaint
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from limecraft_jax import inpaint, warp
-from limecraft_jax.knobs import Checked, Knob
+from limecraft_jax.edits import inpaint, warp
+from limecraft_jax.edits.knobs import Checked, Knob
 from limecraft_jax.types import InputError, unknown
 
 

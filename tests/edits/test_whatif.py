@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
-from limecraft_jax import whatif
-from limecraft_jax.edit import Brightness, Offset, Rotate, Shift, Step, apply
-from limecraft_jax.knobs import Scene
+from limecraft_jax.edits import whatif
+from limecraft_jax.edits.edit import Brightness, Offset, Rotate, Shift, Step, apply
+from limecraft_jax.edits.knobs import Scene
+from limecraft_jax.edits.whatif import JITTERS, Effect, Jitter, Sweep
 from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
-from limecraft_jax.whatif import JITTERS, Effect, Jitter, Sweep
 from tests import tiny
 
 H, W = 24, 20
