@@ -21,7 +21,7 @@ from limecraft_jax.show import draw, report
 from limecraft_jax.types import InputError, Neighborhood, unknown
 
 if TYPE_CHECKING:
-    from limecraft_jax.compare import Variant
+    from limecraft_jax.compare.variants import Variant
     from limecraft_jax.path.lime import Settings
 
 MOST_LINES = 20  # differences that are told one by one
@@ -180,7 +180,7 @@ def explain(given: argparse.Namespace) -> None:
 
 def edit(given: argparse.Namespace) -> None:
     """Edit the drawn regions, compare before and after, and write the results."""
-    from limecraft_jax import compare
+    from limecraft_jax.compare.variants import compare
     from limecraft_jax.path import lime
 
     settings = settings_of(given)
@@ -193,9 +193,7 @@ def edit(given: argparse.Namespace) -> None:
     probs = lime.predict(model, image)
     names = lime.class_names(model, len(probs))
     target = int(np.argmax(probs)) if given.target is None else find_class(given.target, names)
-    variants = compare.compare(
-        model, image, mask, [("edited", stack)], settings, _progress(given.quiet)
-    )
+    variants = compare(model, image, mask, [("edited", stack)], settings, _progress(given.quiet))
     write(out, variants, settings, own.recorded(given.model), model, names, target)
 
 
@@ -224,7 +222,7 @@ def stack_of(given: Sequence[Any], drawn: tuple[int, ...]) -> Stack:
 
 def replay(given: argparse.Namespace) -> int:
     """Do a session again; status 1 if any number differs."""
-    from limecraft_jax import bundle
+    from limecraft_jax.compare import bundle
     from limecraft_jax.path import lime
 
     session = bundle.read(given.bundle)
@@ -266,7 +264,8 @@ def write(
     files: dict[str, bytes] | None = None,
 ) -> None:
     """Write a comparison into a folder and say in short what came out."""
-    from limecraft_jax import bundle, compare, webreport
+    from limecraft_jax.compare import bundle, webreport
+    from limecraft_jax.compare.variants import record
 
     for i, variant in enumerate(variants[1:]):
         number = f"_{i + 1}" if i else ""  # edited.png, edited_2.png, ...
@@ -275,7 +274,7 @@ def write(
     title = getattr(getattr(model, "card", None), "title", name)
     text = webreport.html(variants, classes, title, settings, target)
     (out / "report.html").write_text(text, encoding="utf-8")
-    recorded = compare.record(variants, settings, name, classes)
+    recorded = record(variants, settings, name, classes)
     (out / "comparison.json").write_text(report.dumps(recorded))
     packed = bundle.write(variants, settings, name, classes, files, model.batch)
     (out / "session.zip").write_bytes(packed)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import bundle, cli, compare, models
+from limecraft_jax import cli, models
+from limecraft_jax.compare import bundle
+from limecraft_jax.compare.variants import compare, record
 from limecraft_jax.edits import edit
 from limecraft_jax.edits.edit import Brightness, Flip, Noise, Recolor, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
@@ -67,7 +69,7 @@ def by_hand(files, *steps):
     model = models.load("digits")
     image = model.prepare(images.load_image(files / "one.png").pixels)
     mask = masks.load_mask(files / "regions.png", (28, 28)).labels
-    return compare.compare(model, image, mask, [("edited", steps)], SETTINGS)
+    return compare(model, image, mask, [("edited", steps)], SETTINGS)
 
 
 def test_everything_is_written_and_agrees_with_the_api(files, edited):
@@ -85,10 +87,10 @@ def test_everything_is_written_and_agrees_with_the_api(files, edited):
     with Image.open(out / "edited_mask.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), variants[1].mask)
     found = json.loads((out / "comparison.json").read_text())
-    expected = compare.record(variants, SETTINGS, "digits", tuple("0123456789"))
-    for record in (found, expected, *(v["explanation"] for v in found["variants"]),
+    expected = record(variants, SETTINGS, "digits", tuple("0123456789"))
+    for told in (found, expected, *(v["explanation"] for v in found["variants"]),
                    *(v["explanation"] for v in expected["variants"])):  # fmt: skip
-        record.pop("date")
+        told.pop("date")
     assert found == expected
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "speaks for 1" in page
@@ -232,7 +234,7 @@ def test_every_variant_of_a_session_is_written(files, run, tmp_path):
     image = model.prepare(images.load_image(files / "one.png").pixels)
     mask = masks.load_mask(files / "regions.png", (28, 28)).labels
     stacks = [("a", (Step(Remove(), (1,)),)), ("b", (Step(Flip(), (2,)),))]
-    variants = compare.compare(model, image, mask, stacks, SETTINGS)
+    variants = compare(model, image, mask, stacks, SETTINGS)
     packed = bundle.write(variants, SETTINGS, "digits", tuple("0123456789"), batch=50)
     (tmp_path / "s.zip").write_bytes(packed)
     status, said, _ = run("replay", tmp_path / "s.zip", "--quiet", "--out", tmp_path / "o")

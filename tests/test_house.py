@@ -38,7 +38,6 @@ FLOORS = {
 }
 # Files that have yet to be moved into their rooms.
 MOVING = {
-    "compare": "compare bundle webreport",
     "cli": "cli commands downloads",
 }
 ROOMS = {name: room for room, names in MOVING.items() for name in names.split()}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from limecraft_jax import compare, models
+from limecraft_jax import models
 from limecraft_jax.app.cache import EXAMPLES
+from limecraft_jax.compare.variants import compare
 from limecraft_jax.edits import edit
 from limecraft_jax.edits.edit import Brightness, Flip, Hue, Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images
@@ -222,7 +223,7 @@ def test_explain_all_is_the_comparison_of_the_engine():
     inside, outside = suggest(drawn)
     settings = lime.Settings(inside=inside, outside=outside, samples=128, seed=0)
     assert found.settings == settings
-    want = compare.compare(models.load("digits"), picture(page), drawn, stacks, settings)
+    want = compare(models.load("digits"), picture(page), drawn, stacks, settings)
     assert [v.name for v in found.variants] == ["original", "turned", "as it stands"]
     for ours, theirs in zip(found.variants, want, strict=True):
         assert ours.stack == theirs.stack

@@ -17,8 +17,8 @@ from limecraft_jax.files import images, masks
 from limecraft_jax.show import draw
 
 if TYPE_CHECKING:
-    from limecraft_jax.bundle import Bundle
-    from limecraft_jax.compare import Variant
+    from limecraft_jax.compare.bundle import Bundle
+    from limecraft_jax.compare.variants import Variant
     from limecraft_jax.path.lime import Settings
 
 
@@ -51,7 +51,8 @@ def open_session_file(session: Session) -> None:
 
 
 def _open(session: Session, data: bytes) -> None:
-    from limecraft_jax import bundle, models
+    from limecraft_jax import models
+    from limecraft_jax.compare import bundle
     from limecraft_jax.models import hub
     from limecraft_jax.types import InputError
 
@@ -94,7 +95,8 @@ def _open(session: Session, data: bytes) -> None:
 
 
 def _replay(session: Session, opened: Bundle) -> None:
-    from limecraft_jax import bundle, models
+    from limecraft_jax import models
+    from limecraft_jax.compare import bundle
 
     classes = models.card(opened.model).classes
     with st.spinner("Doing the session again …"):
@@ -148,14 +150,14 @@ def explain(subject: Subject, drawing: strokes.Drawing, lab: Lab, chosen: dict) 
 
 
 def _run(subject, drawing, variants, chosen, key) -> Comparison:
-    from limecraft_jax import compare
+    from limecraft_jax.compare.variants import ORIGINAL, compare
     from limecraft_jax.path import lime
     from limecraft_jax.path.segment import suggest
 
     inside, outside = suggest(drawing.labels)
     settings = lime.Settings(inside=inside, outside=outside, **chosen)
     bar = st.progress(0.0, "Getting ready …")
-    titles = [compare.ORIGINAL, *variants]
+    titles = [ORIGINAL, *variants]
 
     def progress(name, neighborhood):
         done = len(neighborhood.probs) / len(neighborhood.z)
@@ -163,7 +165,7 @@ def _run(subject, drawing, variants, chosen, key) -> Comparison:
 
     model = cache.model(subject.card.name)
     image, mask = subject.shown.pixels, drawing.labels
-    explained = compare.compare(model, image, mask, list(variants.items()), settings, progress)
+    explained = compare(model, image, mask, list(variants.items()), settings, progress)
     bar.empty()
     return Comparison(key, settings, explained, model.batch)
 
@@ -195,7 +197,7 @@ def _show(found: Comparison, subject: Subject) -> None:
 
 
 def _take_home(found: Comparison, subject: Subject, drawing: strokes.Drawing) -> None:
-    from limecraft_jax import bundle, webreport
+    from limecraft_jax.compare import bundle, webreport
 
     card, last = subject.card, found.variants[-1]
 

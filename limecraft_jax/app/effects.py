@@ -159,7 +159,7 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
             hide_index=True,
             column_config={t: st.column_config.NumberColumn(format="%.1f %%") for t in answers},
         )
-    from limecraft_jax.compare import words
+    from limecraft_jax.compare.variants import words
 
     for title in list(lab.variants):
         row, load, drop = st.columns([4, 1.2, 1.2], vertical_alignment="center")

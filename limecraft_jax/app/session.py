@@ -14,7 +14,7 @@ from limecraft_jax.types import InputError
 if TYPE_CHECKING:
     from limecraft_jax.app.cache import Shown
     from limecraft_jax.app.compared import Comparison
-    from limecraft_jax.bundle import Bundle
+    from limecraft_jax.compare.bundle import Bundle
     from limecraft_jax.models.card import ModelCard
     from limecraft_jax.path.lime import Settings
     from limecraft_jax.types import Neighborhood

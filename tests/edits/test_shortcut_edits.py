@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limecraft_jax import compare, models
+from limecraft_jax import models
+from limecraft_jax.compare.variants import compare, table
 from limecraft_jax.edits import whatif
 from limecraft_jax.edits.edit import Remove, Shift, Step, apply
 from limecraft_jax.models import dermoscopy
@@ -93,8 +94,8 @@ def test_the_comparison_shows_both_side_by_side(scenes):
         ("no spot", (Step(Remove(), (SPOT,)),)),
     ]
     settings = lime.Settings(inside=0, outside=30, samples=96)
-    found = compare.compare(models.load("lesions"), image, mask, variants, settings)
-    row = compare.table(found, dermoscopy.CLASSES)[MELANOMA]
+    found = compare(models.load("lesions"), image, mask, variants, settings)
+    row = table(found, dermoscopy.CLASSES)[MELANOMA]
     assert row["class"] == "melanoma"
     assert row["differences"]["no ruler"] < -MUCH
     assert abs(row["differences"]["no spot"]) < LITTLE

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import __version__, compare, models
+from limecraft_jax import __version__, models
+from limecraft_jax.compare.variants import Variant, compare, record
 from limecraft_jax.edits.edit import Step, as_record, from_record
 from limecraft_jax.files import archive, images, masks
 from limecraft_jax.path import choices
@@ -75,7 +76,7 @@ class Bundle:
     variants
         Names and stacks of the variants, besides the original.
     results
-        What `compare.record` said.
+        What `variants.record` said.
     files
         Contents of files that the settings rest on.
     """
@@ -96,7 +97,7 @@ class Bundle:
 
 
 def write(
-    variants: Sequence[compare.Variant],
+    variants: Sequence[Variant],
     settings: Settings,
     model: str,
     classes: Sequence[str],
@@ -108,9 +109,9 @@ def write(
     Parameters
     ----------
     variants
-        The original first, as `compare.compare` gives them.
+        The original first, as `variants.compare` gives them.
     settings, model, classes
-        As for `compare.record`; `model` is the name by which it is loaded.
+        As for `variants.record`; `model` is the name by which it is loaded.
     files
         `Bundle.files`, where the settings are those of a bundle that was read.
     batch
@@ -138,7 +139,7 @@ def write(
         "image.npy": pixels.getvalue(),
         "image.png": images.to_png(first.image),
         "mask.png": masks.save_labels(first.mask),
-        "results.json": report.dumps(compare.record(variants, settings, model, classes)).encode(),
+        "results.json": report.dumps(record(variants, settings, model, classes)).encode(),
         **files,
     }
     packed = io.BytesIO()
@@ -201,7 +202,7 @@ def replay(
     bundle: Bundle,
     model: Any = None,
     progress: Callable[[str, Neighborhood], None] | None = None,
-) -> tuple[compare.Variant, ...]:
+) -> tuple[Variant, ...]:
     """Do it all again.
 
     Parameters
@@ -212,7 +213,7 @@ def replay(
         The model, where it is not a bundled one. It is never looked up in a module that the bundle
         names.
     progress
-        As in `compare.compare`.
+        As in `variants.compare`.
     """
     if model is None:
         if not models.registered(bundle.model):
@@ -222,9 +223,7 @@ def replay(
         model = models.load(bundle.model)
     model = bundle.asked(model)
     with _unpacked(bundle) as settings:
-        return compare.compare(
-            model, bundle.image, bundle.mask, bundle.variants, settings, progress
-        )
+        return compare(model, bundle.image, bundle.mask, bundle.variants, settings, progress)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +247,7 @@ class Check:
         return not self.differences
 
 
-def check(bundle: Bundle, variants: Sequence[compare.Variant], classes: Sequence[str]) -> Check:
+def check(bundle: Bundle, variants: Sequence[Variant], classes: Sequence[str]) -> Check:
     """Compare a replay with what the bundle says, to the last digit.
 
     Parameters
@@ -260,7 +259,7 @@ def check(bundle: Bundle, variants: Sequence[compare.Variant], classes: Sequence
     classes
         Names of the model's classes.
     """
-    now = json.loads(report.dumps(compare.record(variants, bundle.settings, bundle.model, classes)))
+    now = json.loads(report.dumps(record(variants, bundle.settings, bundle.model, classes)))
     then = bundle.results
     told = then.get("versions")
     old = {**(told if isinstance(told, dict) else {}), "limecraft-jax": then.get("limecraft_jax")}

@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from limecraft_jax import compare, webreport
+from limecraft_jax.compare import webreport
+from limecraft_jax.compare.variants import compare, record, settled, table, words
 from limecraft_jax.edits import edit
 from limecraft_jax.edits.edit import Brightness, Flip, Noise, Offset, Remove, Rotate, Shift, Step
 from limecraft_jax.models.blackbox import BlackBox
@@ -41,7 +42,7 @@ def model():
 @pytest.fixture(scope="module")
 def variants(scene, model):
     given = [("bright", BRIGHT), ("gone", GONE), ("both", BOTH)]
-    return compare.compare(model, *scene, given, SETTINGS)
+    return compare(model, *scene, given, SETTINGS)
 
 
 # ------------------------------------------------------------------ the comparison
@@ -75,33 +76,33 @@ def test_samples_seed_and_counts_are_shared(variants):
 
 def test_counts_that_nobody_gave_are_those_of_the_original(scene, model):
     settings = lime.Settings(total=12, samples=64)
-    found = compare.compare(model, *scene, [("gone", GONE)], settings)
+    found = compare(model, *scene, [("gone", GONE)], settings)
     outside = [(v.explanation.neighborhood.segmentation.region == 0).sum() for v in found]
     assert outside[0] == outside[1]
 
 
 def test_a_count_goes_with_the_region_it_was_for(scene, model):
     settings = dataclasses.replace(SETTINGS, inside=(4, 2))
-    used = compare.settled(settings, scene[1], edit.apply(*scene, GONE).mask)
+    used = settled(settings, scene[1], edit.apply(*scene, GONE).mask)
     assert used.inside == (2,)
-    found = compare.compare(model, *scene, [("gone", GONE)], settings)
+    found = compare(model, *scene, [("gone", GONE)], settings)
     assert (found[0].explanation.neighborhood.segmentation.region == 1).sum() == 4
     assert (found[1].explanation.neighborhood.segmentation.region == 2).sum() == 2
     everything = (*GONE, Step(Remove(), (2,)))
-    assert compare.settled(settings, scene[1], edit.apply(*scene, everything).mask).inside == 0
-    bare = compare.compare(model, *scene, [("bare", everything)], settings)[1]
+    assert settled(settings, scene[1], edit.apply(*scene, everything).mask).inside == 0
+    bare = compare(model, *scene, [("bare", everything)], settings)[1]
     assert not bare.explanation.neighborhood.segmentation.inside.any()
 
 
 def test_no_mask_and_no_variant_is_a_plain_explanation(scene, model):
-    (only,) = compare.compare(model, scene[0], None, [], SETTINGS)
+    (only,) = compare(model, scene[0], None, [], SETTINGS)
     alone = lime.explain(scene[0], model, None, SETTINGS)
     np.testing.assert_array_equal(only.explanation.fit.coef, alone.fit.coef)
 
 
 def test_progress_names_the_variant(scene, model):
     told = []
-    compare.compare(
+    compare(
         model, *scene, [("bright", BRIGHT)], SETTINGS, lambda name, n: told.append((name, n.done))
     )
     assert told == [
@@ -112,7 +113,7 @@ def test_progress_names_the_variant(scene, model):
 @pytest.mark.parametrize("names", [["a", "a"], ["original"], [""], [" "]])
 def test_names_must_tell_the_variants_apart(names, scene, model):
     with pytest.raises(InputError, match=r"names of their own besides 'original', got '.*': "):
-        compare.compare(model, *scene, [(name, BRIGHT) for name in names], SETTINGS)
+        compare(model, *scene, [(name, BRIGHT) for name in names], SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -127,26 +128,26 @@ def test_names_must_tell_the_variants_apart(names, scene, model):
 def test_a_wrong_edit_is_told_before_the_first_question(stack, sentence, scene):
     model = BlackBox(lambda images: pytest.fail("asked already"))
     with pytest.raises(InputError) as told:
-        compare.compare(model, *scene, [("fine", BRIGHT), ("wrong", stack)], SETTINGS)
+        compare(model, *scene, [("fine", BRIGHT), ("wrong", stack)], SETTINGS)
     assert str(told.value).startswith(sentence)
 
 
 def test_a_region_that_is_the_whole_picture_cannot_be_removed(scene, model):
     whole = np.ones_like(scene[1])
     with pytest.raises(InputError, match="got a region that is the whole picture: draw a smaller"):
-        compare.compare(model, scene[0], whole, [("gone", GONE)], SETTINGS)
+        compare(model, scene[0], whole, [("gone", GONE)], SETTINGS)
 
 
 def test_a_step_in_words_tells_every_parameter():
-    assert [compare.words(step) for step in (*GONE, *BOTH)] == [
+    assert [words(step) for step in (*GONE, *BOTH)] == [
         "remove region 1",
         "shift regions 1, 2: right 2 px, down 1 px",
         "noise the rest: sigma 0.1, seed 3",
         "rotate region 1: angle 90° (switched off)",
     ]
-    assert compare.words(Step(Flip(), (0, 2))) == "flip regions the rest, 2: axis left-right"
+    assert words(Step(Flip(), (0, 2))) == "flip regions the rest, 2: axis left-right"
     for name, kind in edit.EDITS.items():
-        said = compare.words(Step(kind(), (1,)))
+        said = words(Step(kind(), (1,)))
         assert all(f" {field.name} " in f"{said} " for field in dataclasses.fields(kind)), name
 
 
@@ -154,7 +155,7 @@ def test_a_step_in_words_tells_every_parameter():
 
 
 def test_the_table_holds_what_the_model_says(variants, model):
-    rows = compare.table(variants, CLASSES)
+    rows = table(variants, CLASSES)
     said = lime.classify(model, [v.image for v in variants])
     assert [row["class"] for row in rows] == list(CLASSES)
     for k, row in enumerate(rows):
@@ -166,10 +167,10 @@ def test_the_table_holds_what_the_model_says(variants, model):
 
 
 def test_the_record_is_complete_and_survives_json(variants):
-    record = compare.record(variants, SETTINGS, "tiny", CLASSES)
-    again = json.loads(report.dumps(record))
-    assert again == record
-    assert again["table"] == compare.table(variants, CLASSES)
+    told = record(variants, SETTINGS, "tiny", CLASSES)
+    again = json.loads(report.dumps(told))
+    assert again == told
+    assert again["table"] == table(variants, CLASSES)
     assert (again["model"], again["seed"], again["classes"]) == ("tiny", 5, list(CLASSES))
     assert {"python", "jax", "numpy"} <= set(again["versions"])
     assert re.match(r"\d{4}-\d\d-\d\dT", again["date"])
@@ -290,7 +291,7 @@ def test_the_report_tells_everything(page, variants):
     for variant in variants:
         assert variant.name in said or variant.name == "bright"
         for step in variant.stack:
-            assert compare.words(step) in said
+            assert words(step) in said
         for probability in variant.probs:
             assert webreport.percent(probability) in said
         shares = variant.explanation.shares(2)
@@ -335,7 +336,7 @@ def test_the_report_takes_models_with_few_and_many_classes(k, scene):
 
     given = [("bright", BRIGHT), ("tinted", (Step(Offset(0.1, 0, -0.1), (2,)),))]
     settings = lime.Settings(outside=4, samples=32, design=sample.Balanced())
-    found = compare.compare(answer, scene[0], scene[1], given, settings)
+    found = compare(answer, scene[0], scene[1], given, settings)
     names = [f"class {i}" for i in range(k)]
     text = webreport.html(found, names, "own", settings)
     assert all(f">{name}</th>" in text for name in names)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import __version__
-from limecraft_jax.compare import Variant, settled, versions, words
+from limecraft_jax.compare.variants import Variant, settled, versions, words
 from limecraft_jax.files import images
 from limecraft_jax.show import draw, radar, report
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limecraft_jax import bundle, compare, models
+from limecraft_jax import models
+from limecraft_jax.compare import bundle
+from limecraft_jax.compare.variants import compare
 from limecraft_jax.edits.edit import Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
 from limecraft_jax.models.blackbox import BlackBox
@@ -57,7 +59,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def packed(scene, model):
-    variants = compare.compare(model, *scene, VARIANTS, SETTINGS)
+    variants = compare(model, *scene, VARIANTS, SETTINGS)
     return bundle.write(variants, SETTINGS, "tiny", CLASSES)
 
 
@@ -88,7 +90,7 @@ def test_the_pictures_in_a_bundle_open_anywhere(packed, scene):
 
 
 def test_a_replay_gives_every_number_again(packed, scene, model):
-    then = compare.compare(model, *scene, VARIANTS, SETTINGS)
+    then = compare(model, *scene, VARIANTS, SETTINGS)
     read = bundle.read(packed)
     now = bundle.replay(read, model)
     for old, new in zip(then, now, strict=True):
@@ -104,7 +106,7 @@ def test_a_replay_gives_every_number_again(packed, scene, model):
 
 
 def test_a_replay_asks_in_batches_of_the_same_size(scene, model):
-    variants = compare.compare(model, *scene, VARIANTS, SETTINGS)
+    variants = compare(model, *scene, VARIANTS, SETTINGS)
     read = bundle.read(bundle.write(variants, SETTINGS, "tiny", CLASSES, batch=5))
     assert read.batch == 5
     seen = set()
@@ -186,7 +188,7 @@ def test_files_behind_the_settings_travel_along(scene, model, tmp_path):
         replacement=Picture(str(tmp_path / "other.png")),
         samples=64,
     )
-    then = compare.compare(model, *scene, VARIANTS, settings)
+    then = compare(model, *scene, VARIANTS, settings)
     read = bundle.read(bundle.write(then, settings, "tiny", CLASSES))
     for name in ("other.png", "pieces.png"):
         (tmp_path / name).unlink()
@@ -448,7 +450,7 @@ def test_a_missing_bundle_is_one_sentence(tmp_path):
 
 def test_a_session_too_large_to_read_is_not_written(packed, scene, model, monkeypatch):
     monkeypatch.setitem(bundle.MEMBERS, "results.json", 1000)
-    variants = compare.compare(model, *scene, [], SETTINGS)
+    variants = compare(model, *scene, [], SETTINGS)
     with pytest.raises(InputError, match=r"at most 0 MB of results.json, got 0 MB: keep fewer"):
         bundle.write(variants, SETTINGS, "tiny", CLASSES)
 
