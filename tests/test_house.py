@@ -36,18 +36,12 @@ FLOORS = {
     "pages": 7,
     "streamlit_app": 7,
 }
-# Files that have yet to be moved into their rooms.
-MOVING = {
-    "cli": "cli commands downloads",
-}
-ROOMS = {name: room for room, names in MOVING.items() for name in names.split()}
 
 
 def home(module: str) -> str:
     """The room of a module: the first name below the package, or the module itself."""
     parts = [part for part in module.split(".") if part != "__init__"]
-    room = parts[1] if parts[0] == "limecraft_jax" and len(parts) > 1 else parts[0]
-    return ROOMS.get(room, room)
+    return parts[1] if parts[0] == "limecraft_jax" and len(parts) > 1 else parts[0]
 
 
 def imports(path: Path) -> set[str]:

@@ -26,7 +26,8 @@ import trustme
 from flax import nnx
 from safetensors.numpy import load_file, save
 
-from limecraft_jax import cli, downloads, models
+from limecraft_jax import cli, models
+from limecraft_jax.cli import downloads
 from limecraft_jax.models import hub, networks
 from limecraft_jax.models.card import WEIGHTS, ModelCard, Source, class_list
 from limecraft_jax.types import InputError

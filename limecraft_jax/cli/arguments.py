@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from limecraft_jax import commands, downloads
+from limecraft_jax.cli import commands, downloads
 from limecraft_jax.edits.edit import EDITS
 from limecraft_jax.path import replace, sample
 from limecraft_jax.path.segmenters import SEGMENTERS

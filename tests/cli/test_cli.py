@@ -20,7 +20,7 @@ from limecraft_jax.path import lime, replace, sample, segmenters
 from limecraft_jax.show import report
 from limecraft_jax.types import SHARE_RULES
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FEW = ("--outside", "9", "--samples", "64", "--quiet")
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from limecraft_jax import cli, models
+from limecraft_jax.cli import arguments, commands
 from limecraft_jax.compare import bundle
 from limecraft_jax.compare.variants import compare, record
 from limecraft_jax.edits import edit
@@ -137,8 +138,8 @@ def test_edits_apply_in_the_order_given(files, edited):
     ids=lambda words: " ".join(map(str, words)),
 )
 def test_words_become_steps(words, stack):
-    given = cli.parser().parse_args(["edit", "a", "--mask", "b", "--out", "c", *words])
-    found = cli.commands.stack_of(given.steps, (1, 2))
+    given = arguments.parser().parse_args(["edit", "a", "--mask", "b", "--out", "c", *words])
+    found = commands.stack_of(given.steps, (1, 2))
     assert found == tuple(Step(*step) for step in stack)
 
 
@@ -148,7 +149,7 @@ def test_every_edit_is_an_option_and_explained(name, capsys):
         cli.main(["edit", "--help"])
     assert end.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
-    needed, more = cli.signature(edit.EDITS[name])
+    needed, more = arguments.signature(edit.EDITS[name])
     shape = " ".join([*(part.upper() for part in needed), *(f"[{part.upper()}]" for part in more)])
     assert f"--{name} {shape}".strip() in said
     about = " ".join(edit.EDITS[name].__doc__.split("\n")[0].rstrip(".:").split())
@@ -156,7 +157,7 @@ def test_every_edit_is_an_option_and_explained(name, capsys):
     default = edit.EDITS[name]()
     values = [getattr(default, part) for part in needed]
     given = ["edit", "a", "--mask", "b", "--out", "c", f"--{name}", *map(str, values)]
-    assert cli.parser().parse_args(given).steps == [default]
+    assert arguments.parser().parse_args(given).steps == [default]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_a_replay_says_which_numbers_differ(edited, run):
     first, *lines = said.splitlines()
     assert first.endswith(" numbers differ:")
     assert lines[0].startswith("  classes: ")
-    assert len(lines) == cli.commands.MOST_LINES + 1 or len(lines) == int(first.split()[0])
+    assert len(lines) == commands.MOST_LINES + 1 or len(lines) == int(first.split()[0])
 
 
 def test_every_variant_of_a_session_is_written(files, run, tmp_path):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax import downloads, models
+from limecraft_jax import models
+from limecraft_jax.cli import downloads
 from limecraft_jax.edits.edit import Stack, Step
 from limecraft_jax.files import images, masks
 from limecraft_jax.models import own, pace
