@@ -19,7 +19,7 @@ _HOMES = {
     "Settings": "path.lime",
     "resolve": "path.lime",
     "load": "models",
-    "open_model": "models.own",
+    "open_model": "models.formats.own",
     "load_image": "files.images",
     "load_mask": "files.masks",
     "overlay": "show.draw",

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from limecraft_jax import models
 from limecraft_jax.models import hub
 from tests.golden.weights import array
-from tests.test_networks import recalled
+from tests.models.test_networks import recalled
 
 PAGE = Path(__file__).resolve().parents[1] / "pages" / "explain.py"
 

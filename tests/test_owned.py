@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from limecraft_jax import open_model
 from limecraft_jax.app import cache
 from limecraft_jax.path import lime
-from tests import test_onnx
+from tests.models import test_onnx
 from tests.test_gallery import PAGE, menu
 
 

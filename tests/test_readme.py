@@ -51,7 +51,7 @@ def test_every_command_names_what_exists():
     assert "pip install -r requirements.txt && streamlit run streamlit_app.py" in LINES
     assert "python tests/run.py" in LINES
     trained = [line.split()[-1] for line in LINES if "models.train" in line]
-    from limecraft_jax.models import train
+    from limecraft_jax.models.bundled import train
 
     assert trained == [*train.TRAINERS, "examples"]
     for path in re.findall(r"(?:limecraft_jax|tests)/[\w/.]+\w", README):

@@ -67,7 +67,7 @@ def take(session: Session) -> None:
 
 def put(filename: str, data: bytes, about: bytes | None) -> ModelCard:
     """Open a model and keep it under a name made of its contents; gives its card."""
-    from limecraft_jax.models import own
+    from limecraft_jax.models.formats import own
 
     key = cache.digest(data, about or b"")
     path = cache.file(key, data, Path(filename).suffix.lower())

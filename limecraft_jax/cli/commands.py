@@ -15,7 +15,8 @@ from limecraft_jax import models
 from limecraft_jax.cli import downloads
 from limecraft_jax.edits.edit import Stack, Step
 from limecraft_jax.files import images, masks
-from limecraft_jax.models import own, pace
+from limecraft_jax.models import pace
+from limecraft_jax.models.formats import own
 from limecraft_jax.path import replace, sample
 from limecraft_jax.path.segmenters import SEGMENTERS
 from limecraft_jax.show import draw, report

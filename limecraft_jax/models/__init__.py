@@ -58,7 +58,8 @@ def adapt(model: Classifier | BlackBox, way: str) -> Classifier | BlackBox:
         raise InputError(
             f"@{way} is for Flax networks, got a {type(model).__name__}: leave it out."
         )
-    from limecraft_jax.models import onnxfile, pace
+    from limecraft_jax.models import pace
+    from limecraft_jax.models.formats import onnxfile
 
     if way == "onnxruntime":
         return onnxfile.run(model)
@@ -108,10 +109,10 @@ def ready(name: str) -> bool:
 
 WAYS = {name: f"in {name}" for name in PRECISIONS} | {"onnxruntime": "run by onnxruntime"}
 MODELS = {
-    "lesions": "limecraft_jax.models.lesions",
-    "lesions-clean": "limecraft_jax.models.lesions",
-    "digits": "limecraft_jax.models.digits",
-    "textures": "limecraft_jax.models.textures",
+    "lesions": "limecraft_jax.models.bundled.lesions",
+    "lesions-clean": "limecraft_jax.models.bundled.lesions",
+    "digits": "limecraft_jax.models.bundled.digits",
+    "textures": "limecraft_jax.models.bundled.textures",
     "mobilenet_v2": "limecraft_jax.models.hub",
     "mobilenet_v1": "limecraft_jax.models.hub",
     "resnet50": "limecraft_jax.models.hub",

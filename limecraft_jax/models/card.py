@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 LISTS = ("imagenet",)  # class names that several cards share
 PRECISIONS = ("float32", "bfloat16")
+
+
+def folder() -> Path:
+    """Where weights are kept and what was measured; it need not exist.
+
+    ``LIMECRAFT_JAX_CACHE``, else ``~/.cache/limecraft-jax/models``.
+    """
+    given = os.environ.get("LIMECRAFT_JAX_CACHE")
+    return Path(given).expanduser() if given else Path.home() / ".cache/limecraft-jax/models"
 
 
 @functools.cache

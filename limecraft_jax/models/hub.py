@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from limecraft_jax.models.card import ModelCard, Source
+from limecraft_jax.models.card import ModelCard, Source, folder
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -37,15 +37,6 @@ def load(name: str) -> Classifier:
 
     card = ModelCard.read(name)
     return pace.settle(networks.read(available(card), card))
-
-
-def folder() -> Path:
-    """Where the weights are kept: ``LIMECRAFT_JAX_CACHE``, else ``~/.cache/limecraft-jax/models``.
-
-    It need not exist.
-    """
-    given = os.environ.get("LIMECRAFT_JAX_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache/limecraft-jax/models"
 
 
 def place(card: ModelCard) -> Path:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax.models import hub
+from limecraft_jax.models.card import folder
 
 if TYPE_CHECKING:
     from limecraft_jax.models.card import ModelCard
@@ -157,7 +157,7 @@ def keep_compiled() -> None:
     import jax
 
     if not jax.config.values.get("jax_compilation_cache_dir"):
-        jax.config.update("jax_compilation_cache_dir", str(hub.folder() / "compiled"))
+        jax.config.update("jax_compilation_cache_dir", str(folder() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
@@ -169,7 +169,7 @@ def this_device() -> str:
 
 
 def _home() -> Path:
-    return hub.folder() / "pace.json"
+    return folder() / "pace.json"
 
 
 def _read() -> dict:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from limecraft_jax import models
-from limecraft_jax.models import dermoscopy, digits
 from limecraft_jax.models.blackbox import BlackBox
+from limecraft_jax.models.bundled import dermoscopy, digits
 from limecraft_jax.path import lime, sample
 from limecraft_jax.path.kernel import Exponential
 from limecraft_jax.path.surrogate import Ridge

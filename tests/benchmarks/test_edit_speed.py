@@ -15,7 +15,7 @@ import pytest
 from limecraft_jax import models
 from limecraft_jax.edits import edit, inpaint, whatif
 from limecraft_jax.edits.edit import Hue, Recolor, Remove, Rotate, Shift, Step
-from limecraft_jax.models import dermoscopy
+from limecraft_jax.models.bundled import dermoscopy
 from tests.benchmarks.test_speed import report, seconds
 
 

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from limecraft_jax import models
-from limecraft_jax.models import convert, networks, onnxfile, pace
+from limecraft_jax.models import networks, pace
 from limecraft_jax.models.classifier import forward
+from limecraft_jax.models.formats import onnxfile
+from limecraft_jax.models.networks import convert
 from limecraft_jax.path import lime
 from tests.benchmarks.test_speed import report, seconds
 from tests.golden.weights import array
-from tests.test_networks import recalled
+from tests.models.test_networks import recalled
 
 TIMM = {
     "inception_v3": "inception_v3",

@@ -21,8 +21,8 @@ from lime.lime_image import LimeImageExplainer
 from playwright.sync_api import sync_playwright
 
 from limecraft_jax import models
-from limecraft_jax.models import dermoscopy, digits
 from limecraft_jax.models.blackbox import BlackBox
+from limecraft_jax.models.bundled import dermoscopy, digits
 from limecraft_jax.path import lime, sample
 from limecraft_jax.path.kernel import Exponential
 from limecraft_jax.path.surrogate import Ridge

@@ -15,7 +15,7 @@ from PIL import Image
 
 from limecraft_jax import cli, models
 from limecraft_jax.files import images, masks
-from limecraft_jax.models import dermoscopy
+from limecraft_jax.models.bundled import dermoscopy
 from limecraft_jax.path import lime, replace, sample, segmenters
 from limecraft_jax.show import report
 from limecraft_jax.types import SHARE_RULES

@@ -32,7 +32,7 @@ from limecraft_jax.edits.edit import (
     Step,
     apply,
 )
-from limecraft_jax.models import dermoscopy
+from limecraft_jax.models.bundled import dermoscopy
 from limecraft_jax.types import InputError
 
 H, W = 44, 52

@@ -13,7 +13,7 @@ from limecraft_jax import models
 from limecraft_jax.compare.variants import compare, table
 from limecraft_jax.edits import whatif
 from limecraft_jax.edits.edit import Remove, Shift, Step, apply
-from limecraft_jax.models import dermoscopy
+from limecraft_jax.models.bundled import dermoscopy
 from limecraft_jax.path import lime
 
 PICTURES = 10

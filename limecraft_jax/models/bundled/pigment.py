@@ -2,7 +2,7 @@
 
 A recipe adds to the skin's own layers: melanin (brown), blood (red), veil (blue-gray), and an
 opaque pale scale on top. What color that gives on lighter or darker skin is left to
-:mod:`limecraft_jax.models.dermoscopy`. The recipes follow what a dermoscopy atlas names as typical;
+`dermoscopy`. The recipes follow what a dermoscopy atlas names as typical;
 they are caricatures made to be told apart by a small network, not medicine.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limecraft_jax.models.brush import (
+from limecraft_jax.models.bundled.brush import (
     axes,
     cloud,
     curve,
@@ -27,7 +27,7 @@ from limecraft_jax.models.brush import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from limecraft_jax.models.brush import Map
+    from limecraft_jax.models.bundled.brush import Map
 
 
 @dataclasses.dataclass

@@ -1,4 +1,4 @@
-"""Networks that are known by name, and files of weights for them."""
+"""Architectures of photo classifiers, the table of them, and files of weights for them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from limecraft_jax.models import convert
 from limecraft_jax.models.classifier import Classifier
+from limecraft_jax.models.networks import convert
 from limecraft_jax.types import InputError, unknown
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def fill(network: Callable[..., nnx.Module], arrays: convert.Arrays, card: Model
 
 
 NETWORKS = {
-    "inception_v3": "limecraft_jax.models.inception",
-    "resnet50": "limecraft_jax.models.resnet",
-    "mobilenet_v1": "limecraft_jax.models.mobilenet_v1",
-    "mobilenet_v2": "limecraft_jax.models.mobilenet_v2",
+    "inception_v3": "limecraft_jax.models.networks.inception",
+    "resnet50": "limecraft_jax.models.networks.resnet",
+    "mobilenet_v1": "limecraft_jax.models.networks.mobilenet_v1",
+    "mobilenet_v2": "limecraft_jax.models.networks.mobilenet_v2",
 }

@@ -1,7 +1,7 @@
 """Brick, grass or gravel: a small network on real photographs that names what covers most.
 
 It judges every place of a picture by itself and then adds up, so the truth of an explanation is
-known: see :mod:`limecraft_jax.models.composites` for pictures that show several textures at once.
+known: see `composites` for pictures that show several textures at once.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import jax
 from flax import nnx
 
+from limecraft_jax.models.bundled.composites import CLASSES
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.models.classifier import Classifier, load_weights
-from limecraft_jax.models.composites import CLASSES
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float

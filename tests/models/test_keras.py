@@ -15,8 +15,8 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 
-from limecraft_jax.models import kerasfile
-from limecraft_jax.models.own import open_model
+from limecraft_jax.models.formats import kerasfile
+from limecraft_jax.models.formats.own import open_model
 from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
 from tests import tiny
@@ -152,7 +152,10 @@ def test_programs_in_a_file_are_refused(file):
     linear(file, layers.Lambda(lambda x: x))
     refused(file, "net.keras must hold no Lambda layer, which can run any program, got one")
     linear(file, Double())
-    refused(file, "made of Keras' own layers alone, got 'tests.test_keras.Double'|got 'mine>Double")
+    refused(
+        file,
+        "made of Keras' own layers alone, got 'tests.models.test_keras.Double'|'mine>Double",
+    )
 
 
 FOREIGN = [

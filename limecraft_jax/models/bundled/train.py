@@ -1,6 +1,6 @@
 """Make the bundled weights and examples again: minutes on two processor cores, no network.
 
-    python -m limecraft_jax.models.train MODEL [--seed 0] [--out DIR]
+    python -m limecraft_jax.models.bundled.train MODEL [--seed 0] [--out DIR]
 
 MODEL is digits, lesions, lesions-clean or textures; ``examples`` in its place writes the example
 pictures anew, which depend on the weights. Every run is seeded. The weights land in
@@ -18,19 +18,19 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from limecraft_jax.models import composites, dermoscopy, digits, lesions, textures
-from limecraft_jax.models.brush import CELLS, axes, patchworks
+from limecraft_jax.models.bundled import composites, dermoscopy, digits, lesions, textures
+from limecraft_jax.models.bundled.brush import CELLS, axes, patchworks
+from limecraft_jax.models.bundled.examples import write_examples
+from limecraft_jax.models.bundled.fitting import answers, describe, fit, store
 from limecraft_jax.models.card import WEIGHTS, ModelCard
 from limecraft_jax.models.classifier import Classifier, load_weights, save_weights
-from limecraft_jax.models.examples import write_examples
-from limecraft_jax.models.fitting import answers, describe, fit, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jaxtyping import Array, Float, Key
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 # Held-out lesions start here, far behind any seed that training uses.
 HELD_OUT = 10_000_000
 

@@ -11,11 +11,12 @@ from flax import nnx
 from safetensors.numpy import save_file
 
 from limecraft_jax import cli, models, open_model
-from limecraft_jax.models import hub, mobilenet_v2, networks, pace
+from limecraft_jax.models import hub, networks, pace
 from limecraft_jax.models.card import ModelCard
+from limecraft_jax.models.networks import mobilenet_v2
 from limecraft_jax.models.pace import Pace
 from tests.golden.weights import array
-from tests.test_networks import recalled
+from tests.models.test_networks import recalled
 
 CARD = ModelCard("net", "", "", ("a", "b"), 32, 32, 3, network="mobilenet_v2", batch=5)
 

@@ -17,7 +17,7 @@ from flax import nnx
 import limecraft_jax
 from limecraft_jax import models
 from limecraft_jax.files import masks
-from limecraft_jax.models import composites, textures, train
+from limecraft_jax.models.bundled import composites, textures, train
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.models.classifier import load_weights
 from limecraft_jax.path import lime

@@ -32,7 +32,7 @@ from limecraft_jax.models import hub, networks
 from limecraft_jax.models.card import WEIGHTS, ModelCard, Source, class_list
 from limecraft_jax.types import InputError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = [name for name in models.MODELS if name not in models.BUNDLED]
 ARRAY = np.random.default_rng(0).random((150, 1000), np.float32)
 DATA = save({"dense.kernel": ARRAY})

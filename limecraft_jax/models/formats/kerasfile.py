@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from limecraft_jax.models.about import About
-from limecraft_jax.models.wrap import Port, axes_text, batch_for, port, wrap
+from limecraft_jax.models.formats.about import About
+from limecraft_jax.models.formats.wrap import Port, axes_text, batch_for, port, wrap
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:

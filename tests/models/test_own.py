@@ -14,15 +14,17 @@ from safetensors.numpy import save_file
 
 from limecraft_jax import cli
 from limecraft_jax.files import images
-from limecraft_jax.models import about, networks, own
+from limecraft_jax.models import networks
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.card import ModelCard
+from limecraft_jax.models.formats import about, own
 from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
-from tests import test_onnx, tiny
+from tests import tiny
 from tests.golden.weights import array
+from tests.models import test_onnx
+from tests.models.test_networks import recalled
 from tests.server import ROOT
-from tests.test_networks import recalled
 
 # ------------------------------------------------------------------ what is told
 
@@ -182,7 +184,7 @@ def test_weights_alone_need_to_be_told_about(left_out, tmp_path):
 
 
 def test_weights_fill_the_network_that_is_told(tmp_path):
-    from limecraft_jax.models import mobilenet_v1
+    from limecraft_jax.models.networks import mobilenet_v1
 
     rng = np.random.default_rng(0)
     shapes = nnx.eval_shape(lambda: mobilenet_v1.NETWORK(2, "keras"))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import jax
 from flax import nnx
 
-from limecraft_jax.models.convert import Layout
-from limecraft_jax.models.layers import Conv, Dense, Network, even, max_pool
+from limecraft_jax.models.networks.convert import Layout
+from limecraft_jax.models.networks.layers import Conv, Dense, Network, even, max_pool
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from limecraft_jax import models
-from limecraft_jax.models import dermoscopy
+from limecraft_jax.models.bundled import dermoscopy
 from limecraft_jax.path import lime
 
 PICTURES = 40

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from limecraft_jax import models
-from limecraft_jax.models import composites, digits
+from limecraft_jax.models.bundled import composites, digits
+from limecraft_jax.models.bundled.dermoscopy import CLASSES, Picture, draw, ruler_region
 from limecraft_jax.models.classifier import forward
-from limecraft_jax.models.dermoscopy import CLASSES, Picture, draw, ruler_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax.models import onnxwrite
-from limecraft_jax.models.about import About
 from limecraft_jax.models.blackbox import BlackBox
-from limecraft_jax.models.wrap import Port, axes_text, port, probes, rows, wrap
+from limecraft_jax.models.formats import onnxwrite
+from limecraft_jax.models.formats.about import About
+from limecraft_jax.models.formats.wrap import Port, axes_text, port, probes, rows, wrap
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from flax import nnx
 from safetensors.numpy import save_file
 
 from limecraft_jax import models, open_model
-from limecraft_jax.models import layers, onnxfile, onnxwrite
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.models.classifier import Classifier
+from limecraft_jax.models.formats import onnxfile, onnxwrite
+from limecraft_jax.models.networks import layers
 from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
-from tests import test_networks
 from tests.golden.weights import pictures
+from tests.models import test_networks
 
 
 def probabilities(logits):

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 import limecraft_jax
 from limecraft_jax import models
-from limecraft_jax.models import brush, dermoscopy, digits, train
+from limecraft_jax.models.bundled import brush, dermoscopy, digits, train
 from limecraft_jax.models.card import WEIGHTS, ModelCard
 from limecraft_jax.models.classifier import Classifier, load_weights
 from limecraft_jax.types import InputError

@@ -1,7 +1,7 @@
 """Synthetic skin lesions: one small network with two sets of weights.
 
 ``lesions`` learned from pictures in which a ruler betrays one class, ``lesions-clean`` from
-pictures in which it does not; see :mod:`limecraft_jax.models.dermoscopy` for the pictures. Neither
+pictures in which it does not; see `dermoscopy` for the pictures. Neither
 has ever seen a patient, and neither may be used on one.
 """
 
@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from limecraft_jax.models.bundled.dermoscopy import CLASSES
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.models.classifier import Classifier, load_weights
-from limecraft_jax.models.dermoscopy import CLASSES
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from limecraft_jax.models.brush import axes, noise, patchworks
+from limecraft_jax.models.bundled.brush import axes, noise, patchworks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from limecraft_jax.models import layers
+from limecraft_jax.models.networks import layers
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from limecraft_jax.models.convert import Layout
-from limecraft_jax.models.layers import Conv, Dense, Network, max_pool, mean_pool
+from limecraft_jax.models.networks.convert import Layout
+from limecraft_jax.models.networks.layers import Conv, Dense, Network, max_pool, mean_pool
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limecraft_jax.models.brush import axes, cloud, curve, noise, stroke
-from limecraft_jax.models.pigment import RECIPES
+from limecraft_jax.models.bundled.brush import axes, cloud, curve, noise, stroke
+from limecraft_jax.models.bundled.pigment import RECIPES
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, UInt8
 
-    from limecraft_jax.models.brush import Map
+    from limecraft_jax.models.bundled.brush import Map
 
 CLASSES = tuple(RECIPES)
 PLANTED = CLASSES.index("melanoma")

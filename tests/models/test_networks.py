@@ -16,13 +16,14 @@ from flax import nnx
 from safetensors.numpy import save_file
 
 from limecraft_jax import models, open_model
-from limecraft_jax.models import convert, layers, networks
+from limecraft_jax.models import networks
 from limecraft_jax.models.card import ModelCard
+from limecraft_jax.models.networks import convert, layers
 from limecraft_jax.types import InputError
 from tests.golden.weights import array, pictures
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
-GOLDEN = {path.stem: path for path in sorted((Path(__file__).parent / "golden").glob("*.npz"))}
+GOLDEN = {path.stem: path for path in sorted((Path(__file__).parents[1] / "golden").glob("*.npz"))}
 
 
 def recalled(name):

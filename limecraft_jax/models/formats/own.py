@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limecraft_jax import models
-from limecraft_jax.models import about as about_
-from limecraft_jax.models.wrap import batch_for
+from limecraft_jax.models.formats import about as about_
+from limecraft_jax.models.formats.wrap import batch_for
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def open_model(
                 f"{getattr(told, field)!r} for {path.name}: leave it out."
             )
     if suffix == ".onnx":
-        from limecraft_jax.models import onnxfile
+        from limecraft_jax.models.formats import onnxfile
 
         return onnxfile.read(path, told)
     if suffix == ".keras":
-        from limecraft_jax.models import kerasfile
+        from limecraft_jax.models.formats import kerasfile
 
         return kerasfile.read(path, told)
     return _weights(path, told)

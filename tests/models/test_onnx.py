@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from limecraft_jax.models.own import open_model
+from limecraft_jax.models.formats.own import open_model
 from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
 from tests import tiny

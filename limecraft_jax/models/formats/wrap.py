@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limecraft_jax.models.about import MOST_SIDE, About
 from limecraft_jax.models.blackbox import BlackBox
+from limecraft_jax.models.formats.about import MOST_SIDE, About
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
