@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from limecraft_jax.app import canvas, choose, look, run
-from limecraft_jax.app.session import open_session
+from limecraft_jax.app.explain import run
+from limecraft_jax.app.shared import canvas, choose, look, settings
+from limecraft_jax.app.shared.session import open_session
 
 session = open_session("explain")
 st.html(look.STYLE)
@@ -31,7 +32,7 @@ with right:
     cut = canvas.superpixels(session, subject, drawing)
 
 look.step(4, "Explain")
-chosen = run.choices()
+chosen = settings.choices()
 control = st.container()
 
 with answer:
@@ -40,7 +41,7 @@ if cut:
     with control:
         run.run(session, subject, cut, chosen)
 if session.job:
-    from limecraft_jax.app import result
+    from limecraft_jax.app.explain import result
 
     look.step(5, "Read the answer")
     result.show(session.job)

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from limecraft_jax.app import look
-from limecraft_jax.app.session import open_session
+from limecraft_jax.app.shared import look
+from limecraft_jax.app.shared.session import open_session
 
 open_session("guide")
 st.html(look.STYLE)

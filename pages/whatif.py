@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from limecraft_jax.app import canvas, choose, compared, editing, effects, look, run
-from limecraft_jax.app.session import one_sentence, open_session
+from limecraft_jax.app.shared import canvas, choose, look, settings
+from limecraft_jax.app.shared.session import one_sentence, open_session
+from limecraft_jax.app.whatif import compared, editing, effects
 from limecraft_jax.edits import edit
 
 session = open_session("whatif")
@@ -39,6 +40,6 @@ if drawing.ids:
         effects.before_and_after(subject, drawing, lab, scene)
         look.step(4, "Side by side")
         effects.variants(subject, drawing, lab, scene)
-        compared.explain(subject, drawing, lab, run.choices())
+        compared.explain(subject, drawing, lab, settings.choices())
         look.step(5, "How much does it take?")
         effects.how_much(subject, drawing, lab)

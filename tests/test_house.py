@@ -19,7 +19,7 @@ SCREEN = [ROOT / "streamlit_app.py", *sorted((ROOT / "pages").glob("*.py"))]
 FILES = {p: ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in PACKAGE.rglob("*.py")}
 FILES |= {p: ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in SCREEN}
 
-# Which floor a room is on. Imports go down; inside a room they are free.
+# Which floor a room is on. Imports go down only; inside a room they are free, but no circle.
 FLOORS = {
     "limecraft_jax": 0,
     "types": 1,
@@ -30,18 +30,21 @@ FLOORS = {
     "path": 3,
     "edits": 4,
     "compare": 5,
-    "app": 6,
+    "app.shared": 6,
     "cli": 6,
-    "__main__": 7,
-    "pages": 7,
-    "streamlit_app": 7,
+    "app.explain": 7,
+    "app.whatif": 7,
+    "__main__": 8,
+    "pages": 8,
+    "streamlit_app": 8,
 }
 
 
 def home(module: str) -> str:
-    """The room of a module: the first name below the package, or the module itself."""
-    parts = [part for part in module.split(".") if part != "__init__"]
-    return parts[1] if parts[0] == "limecraft_jax" and len(parts) > 1 else parts[0]
+    """The room of a module: the longest entry of FLOORS that its name begins with."""
+    parts = [part for part in module.split(".") if part not in ("limecraft_jax", "__init__")]
+    names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next((name for name in names if name in FLOORS), ".".join(parts) or "limecraft_jax")
 
 
 def imports(path: Path) -> set[str]:
@@ -61,23 +64,64 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def ours(path: Path) -> set[str]:
+    """The modules of this project that a file imports."""
+    return {n for n in imports(path) if n.split(".")[0] in ("limecraft_jax", "pages")}
+
+
 @pytest.mark.parametrize("path", FILES, ids=FILES.values())
 def test_imports_go_down_only(path):
     here = home(FILES[path])
+    if here == "app":  # the house around the sub-rooms holds nothing itself
+        assert not ours(path)
+        return
     assert here in FLOORS, f"{FILES[path]} must have a floor: add its room to the plan."
-    for name in imports(path):
-        if name.split(".")[0] not in ("limecraft_jax", "pages", "streamlit_app"):
-            continue
+    for name in ours(path):
         there = home(name)
         assert there in FLOORS, f"{name} must have a floor: add its room to the plan."
-        down = FLOORS[there] < FLOORS[here] or here == there or FLOORS[here] == FLOORS[there] == 1
+        down = here == there or FLOORS[there] < FLOORS[here]
         assert down, f"{FILES[path]} must not look across or up to {name}."
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Also for types alone, and inside functions; a package stands for the room around it."""
+    names = {name: path for path, name in FILES.items() if not name.endswith("__init__")}
+    left = {name: {to for to in ours(path) if to in names} for name, path in names.items()}
+    while free := {name for name, needs in left.items() if not needs & left.keys()}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert not left, f"these import each other in a circle: {sorted(left)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=FILES.values())
+def test_rooms_are_entered_by_the_doors_they_name(path):
+    """What another room may use is what ``__all__`` of a room's ``__init__`` hands on."""
+    for name in ours(path):
+        there = home(name)
+        room = PACKAGE.joinpath(*there.split("."), "__init__.py")
+        if there == home(FILES[path]) or there.startswith("app.") or not room.is_file():
+            continue
+        inner = name.removeprefix(f"limecraft_jax.{there}").strip(".").split(".")
+        while inner[0] and (sub := room.parent / inner[0] / "__init__.py").is_file():
+            room, inner = sub, inner[1:] or [""]
+        doors = next(
+            ast.literal_eval(node.value)
+            for node in ast.parse(room.read_text()).body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        )
+        assert not inner[0] or inner[0] in doors, f"{FILES[path]} must not reach for {name}."
+
+
+def test_every_room_says_its_purpose_in_one_line():
+    for room in {path.parent for path in FILES if path.is_relative_to(PACKAGE)}:
+        doc = ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
+        assert doc, room
+        assert doc.splitlines()[0].endswith("."), room
 
 
 @pytest.mark.parametrize("path", FILES, ids=FILES.values())
 def test_only_the_screen_knows_streamlit_and_altair(path):
     names = {name.split(".")[0] for name in imports(path)}
-    if home(FILES[path]) not in ("app", "pages", "streamlit_app"):
+    if not home(FILES[path]).startswith(("app", "pages", "streamlit_app")):
         assert not names & {"streamlit", "altair", "streamlit_drawable_canvas", "matplotlib"}
     if not FILES[path].startswith("limecraft_jax.app."):
         assert "altair" not in names
@@ -90,7 +134,7 @@ def test_every_cache_is_in_one_file():
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Attribute) and node.attr.startswith("cache_")
         ]
-        assert bool(uses) == (path == PACKAGE / "app" / "cache.py"), (path, uses)
+        assert bool(uses) == (path == PACKAGE / "app" / "shared" / "cache.py"), (path, uses)
 
 
 @pytest.mark.parametrize("path", FILES, ids=FILES.values())
@@ -123,7 +167,7 @@ def test_the_page_is_drawn_before_anything_heavy_is_loaded():
     code = """
 import json, sys
 from streamlit.testing.v1 import AppTest
-from limecraft_jax.app import choose
+from limecraft_jax.app.shared import choose
 seen = []
 choose.say = lambda subject: seen.append(sorted({m.split('.')[0] for m in sys.modules}))
 page = AppTest.from_file("streamlit_app.py", default_timeout=60).run()

@@ -50,7 +50,7 @@ def test_the_command_line_example_runs(anywhere):
 def test_every_command_names_what_exists():
     assert "pip install -r requirements.txt && streamlit run streamlit_app.py" in LINES
     assert "python tests/run.py" in LINES
-    trained = [line.split()[-1] for line in LINES if "models.train" in line]
+    trained = [line.split()[-1] for line in LINES if "bundled.train" in line]
     from limecraft_jax.models.bundled import train
 
     assert trained == [*train.TRAINERS, "examples"]

@@ -1,1 +1,1 @@
-"""The screen: everything that knows the browser."""
+"""Everything that knows the browser, one sub-room for each page and one for what they share."""

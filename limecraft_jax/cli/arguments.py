@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from limecraft_jax.cli import commands, downloads
@@ -35,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
+    installed = Path(sys.argv[0]).stem == "limecraft"
     top = argparse.ArgumentParser(
-        prog="python -m limecraft_jax",
+        prog="limecraft" if installed else "python -m limecraft_jax",
         description="Explain one prediction of an image classifier, with the regions you draw.",
     )
     known = top.add_subparsers(required=True, metavar="COMMAND")

@@ -1,4 +1,7 @@
-"""The registry of classifiers: a model is one file in this folder plus its name below."""
+"""Classifiers: their cards, the registry, and the ways to run one.
+
+A bundled model is one file in `bundled`, plus its name at the foot of this one.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,25 @@ from limecraft_jax.types import InputError, unknown
 if TYPE_CHECKING:
     from limecraft_jax.models.blackbox import BlackBox
     from limecraft_jax.models.classifier import Classifier
+
+__all__ = [
+    "BUNDLED",
+    "MODELS",
+    "WAYS",
+    "adapt",
+    "base_of",
+    "blackbox",
+    "card",
+    "classifier",
+    "fingerprint",
+    "hub",
+    "load",
+    "onnxruntime_here",
+    "pace",
+    "ready",
+    "registered",
+    "split",
+]
 
 
 def card(name: str) -> ModelCard:

@@ -20,6 +20,8 @@ from limecraft_jax.types import InputError, unknown
 if TYPE_CHECKING:
     from limecraft_jax.models.card import ModelCard
 
+__all__ = ["FAMILIES", "NETWORKS", "fill", "read"]
+
 FAMILIES = ("torch", "keras")
 
 

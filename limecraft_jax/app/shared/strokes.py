@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from limecraft_jax.app.fabric import TYPES, Shape, Unreadable, read
-from limecraft_jax.app.winding import fill
+from limecraft_jax.app.shared.fabric import TYPES, Shape, Unreadable, read
+from limecraft_jax.app.shared.winding import fill
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:

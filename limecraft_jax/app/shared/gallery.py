@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from limecraft_jax import models
-from limecraft_jax.app import look
-from limecraft_jax.app.session import one_sentence
+from limecraft_jax.app.shared import look
+from limecraft_jax.app.shared.session import one_sentence
 from limecraft_jax.models import hub, pace
 from limecraft_jax.models.card import ModelCard
 

@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 
 from limecraft_jax import models
-from limecraft_jax.app import cache, look
-from limecraft_jax.app.gallery import gallery
-from limecraft_jax.app.owned import bring
-from limecraft_jax.app.session import Session, one_sentence
+from limecraft_jax.app.shared import cache, look
+from limecraft_jax.app.shared.gallery import gallery
+from limecraft_jax.app.shared.owned import bring
+from limecraft_jax.app.shared.session import Session, one_sentence
 from limecraft_jax.files import masks
 from limecraft_jax.models.card import ModelCard
 

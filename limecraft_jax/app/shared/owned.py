@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from limecraft_jax.app import cache
-from limecraft_jax.app.session import Session
+from limecraft_jax.app.shared import cache
+from limecraft_jax.app.shared.session import Session
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.types import InputError
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from limecraft_jax.app import look, plots
+from limecraft_jax.app.shared import look
+from limecraft_jax.app.whatif import plots
 from limecraft_jax.edits.whatif import Sweep
 from limecraft_jax.show import radar
 

@@ -10,10 +10,10 @@ from safetensors.numpy import save_file
 
 from limecraft_jax import models
 from limecraft_jax.models import hub
+from tests.app.test_browser import button, choose, chromium, idle, set_samples, visit
 from tests.golden.weights import array
 from tests.models.test_networks import recalled
 from tests.server import ROOT, serve
-from tests.test_browser import button, choose, chromium, idle, set_samples, visit
 
 __all__ = ["chromium", "visit"]  # fixtures
 

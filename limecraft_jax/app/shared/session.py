@@ -12,9 +12,9 @@ from limecraft_jax.edits.edit import History, Stack
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
-    from limecraft_jax.app.cache import Shown
-    from limecraft_jax.app.compared import Comparison
+    from limecraft_jax.app.shared.cache import Shown
     from limecraft_jax.compare.bundle import Bundle
+    from limecraft_jax.compare.variants import Variant
     from limecraft_jax.models.card import ModelCard
     from limecraft_jax.path.lime import Settings
     from limecraft_jax.types import Neighborhood
@@ -58,6 +58,16 @@ class Job:
     settings: Settings
     neighborhood: Neighborhood
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Variants that were explained, and with what."""
+
+    key: str
+    settings: Settings
+    variants: tuple[Variant, ...]
+    batch: int  # pictures that the classifier was asked about at once
 
 
 @dataclass

@@ -14,8 +14,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from limecraft_jax import cli, models
-from limecraft_jax.app import strokes
-from limecraft_jax.app.cache import EXAMPLES
+from limecraft_jax.app.shared import strokes
+from limecraft_jax.app.shared.cache import EXAMPLES
 from limecraft_jax.files import images, masks
 from limecraft_jax.path import lime, surrogate
 from limecraft_jax.path.kernel import Exponential

@@ -18,12 +18,12 @@ from PIL import Image
 from skimage.color import rgb2lab
 from skimage.draw import polygon2mask
 
-from limecraft_jax.app import strokes
-from limecraft_jax.app.strokes import COLORS, INKS, OUTLINES, TOOLS, decode, encode, regions
-from limecraft_jax.app.winding import capsules, fill
+from limecraft_jax.app.shared import strokes
+from limecraft_jax.app.shared.strokes import COLORS, INKS, OUTLINES, TOOLS, decode, encode, regions
+from limecraft_jax.app.shared.winding import capsules, fill
 from limecraft_jax.types import InputError
 
-DATA = Path(__file__).parent / "data" / "canvas"
+DATA = Path(__file__).parents[1] / "data" / "canvas"
 DRAWINGS = json.loads((DATA / "drawings.json").read_text())
 REPORTED = json.loads((DATA / "reported.json").read_text())
 TRUTH = {name: np.array(Image.open(DATA / f"{name}.png")) for name in DRAWINGS}
@@ -165,7 +165,7 @@ def test_neighbors_share_no_pixel_and_leave_none_out():
 def test_many_crossings_are_added_up_in_parts(monkeypatch):
     points = np.random.default_rng(3).uniform(0, 100, (200, 2))
     whole = whole_mask(points, (100, 100))
-    monkeypatch.setattr("limecraft_jax.app.winding._CROSSINGS", 100)
+    monkeypatch.setattr("limecraft_jax.app.shared.winding._CROSSINGS", 100)
     np.testing.assert_array_equal(whole_mask(points, (100, 100)), whole)
 
 

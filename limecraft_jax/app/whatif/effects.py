@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from limecraft_jax.app import cache, compared, look, strokes
-from limecraft_jax.app.canvas import rgb
-from limecraft_jax.app.choose import Subject
-from limecraft_jax.app.editing import reach
-from limecraft_jax.app.session import Lab, one_sentence
+from limecraft_jax.app.shared import cache, look, strokes
+from limecraft_jax.app.shared.canvas import rgb
+from limecraft_jax.app.shared.choose import Subject
+from limecraft_jax.app.shared.session import Lab, one_sentence
+from limecraft_jax.app.whatif import compared
+from limecraft_jax.app.whatif.editing import reach
 from limecraft_jax.edits import edit
 from limecraft_jax.edits.knobs import Scene
 from limecraft_jax.files import images
@@ -54,7 +55,7 @@ def before_and_after(
         after = cache.prediction(subject.card.name, cache.digest(scene.image), scene.image)
         table(subject.card.classes, before, after)
         if any(step.on for step in lab.stack):
-            from limecraft_jax.app import plots
+            from limecraft_jax.app.whatif import plots
 
             st.altair_chart(
                 plots.differences(before, after, subject.card.classes),
@@ -134,7 +135,7 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
         st.caption("Edit the picture above; what you keep is compared here.")
         return
     with one_sentence():
-        from limecraft_jax.app import plots
+        from limecraft_jax.app.whatif import plots
 
         answers = {}
         for title, stack in kept.items():
@@ -208,7 +209,7 @@ def how_much(subject: Subject, drawing: strokes.Drawing, lab: Lab) -> None:
         help=f"Edits the picture {steps} times and asks the classifier about each.",
     ):
         return
-    from limecraft_jax.app import plots
+    from limecraft_jax.app.whatif import plots
     from limecraft_jax.edits import whatif
 
     model, classes = cache.model(subject.card.name), subject.card.classes

@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
-from limecraft_jax.app import cache, choose, look, strokes
-from limecraft_jax.app.session import Session, Sketch, one_sentence
+from limecraft_jax.app.shared import cache, choose, look, strokes
+from limecraft_jax.app.shared.session import Session, Sketch, one_sentence
 from limecraft_jax.files import masks
 from limecraft_jax.path.segment import suggest
 from limecraft_jax.path.segmenters import SEGMENTERS, Segmenter

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from limecraft_jax.app import look
+from limecraft_jax.app.shared import look
 from limecraft_jax.files import images
 from limecraft_jax.show import draw, report
 from limecraft_jax.types import Explanation

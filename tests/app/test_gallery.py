@@ -15,7 +15,7 @@ from limecraft_jax.models import hub
 from tests.golden.weights import array
 from tests.models.test_networks import recalled
 
-PAGE = Path(__file__).resolve().parents[1] / "pages" / "explain.py"
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "explain.py"
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from scipy.ndimage import grey_dilation
 from skimage.morphology import disk
 
 from limecraft_jax import models
-from limecraft_jax.app import cache, strokes
-from limecraft_jax.app.session import Lab, Session
+from limecraft_jax.app.shared import cache, strokes
+from limecraft_jax.app.shared.session import Lab, Session
 from limecraft_jax.edits import edit
 from limecraft_jax.edits.knobs import Knob
 from limecraft_jax.files import masks

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limecraft_jax.app.winding import FINE, capsules, circle
+from limecraft_jax.app.shared.winding import FINE, capsules, circle
 
 if TYPE_CHECKING:
     from jaxtyping import Float

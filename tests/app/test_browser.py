@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from limecraft_jax import models
-from limecraft_jax.app.cache import EXAMPLES
+from limecraft_jax.app.shared.cache import EXAMPLES
 from limecraft_jax.files import images
 from limecraft_jax.path import lime
 from tests.run import browser

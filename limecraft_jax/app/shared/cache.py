@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from limecraft_jax.models.classifier import Classifier
 
 MOST_OWNED = 3
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def digest(*parts: Any) -> str:

@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from limecraft_jax import open_model
-from limecraft_jax.app import cache
+from limecraft_jax.app.shared import cache
 from limecraft_jax.path import lime
+from tests.app.test_gallery import PAGE, menu
 from tests.models import test_onnx
-from tests.test_gallery import PAGE, menu
 
 
 @pytest.fixture

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from limecraft_jax.app import cache, look, strokes
-from limecraft_jax.app.choose import Subject, offered
-from limecraft_jax.app.session import Lab, Session, one_sentence
+from limecraft_jax.app.shared import cache, look, strokes
+from limecraft_jax.app.shared.choose import Subject, offered
+from limecraft_jax.app.shared.session import Comparison, Lab, Session, one_sentence
 from limecraft_jax.edits.edit import Stack
 from limecraft_jax.files import images, masks
 from limecraft_jax.show import draw
 
 if TYPE_CHECKING:
     from limecraft_jax.compare.bundle import Bundle
-    from limecraft_jax.compare.variants import Variant
-    from limecraft_jax.path.lime import Settings
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Variants that were explained, and with what."""
-
-    key: str
-    settings: Settings
-    variants: tuple[Variant, ...]
-    batch: int  # pictures that the classifier was asked about at once
 
 
 def open_session_file(session: Session) -> None:

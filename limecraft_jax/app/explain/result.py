@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from limecraft_jax.app import look
-from limecraft_jax.app.session import Job, one_sentence
+from limecraft_jax.app.shared import look
+from limecraft_jax.app.shared.session import Job, one_sentence
 from limecraft_jax.files import images, masks
 from limecraft_jax.show import draw, report
 from limecraft_jax.types import SHARE_RULES, Explanation
@@ -96,7 +96,7 @@ def show(job: Job) -> None:
         lit = _picked(explanation, target)
         picture = draw.overlay(explanation, target, shown, opacity, palette, lines, lit)
         _headline(explanation, target, name)
-        from limecraft_jax.app import charts
+        from limecraft_jax.app.explain import charts
 
         st.vega_lite_chart(
             spec=charts.linked(explanation, target, picture, min(shown, 24), palette),

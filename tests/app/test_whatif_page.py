@@ -7,15 +7,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from limecraft_jax import models
-from limecraft_jax.app.cache import EXAMPLES
+from limecraft_jax.app.shared.cache import EXAMPLES
 from limecraft_jax.compare.variants import compare
 from limecraft_jax.edits import edit
 from limecraft_jax.edits.edit import Brightness, Flip, Hue, Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images
 from limecraft_jax.path import lime, sample
 from limecraft_jax.path.segment import suggest
+from tests.app.test_page import canvas_key, draw, fine, inputs, rectangle, text
 from tests.server import ROOT
-from tests.test_page import canvas_key, draw, fine, inputs, rectangle, text
 
 ONE = rectangle(120, 90, 150, 240)  # in canvas pixels, 15 of which are a pixel of a digit
 TWO = rectangle(300, 60, 90, 120, region=3)

@@ -1,0 +1,1 @@
+"""What the pages share: the session, the caches, the look, choosing and drawing."""

@@ -1,0 +1,1 @@
+"""The page that edits a picture: the edits, their effects, the comparison."""
