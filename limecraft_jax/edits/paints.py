@@ -13,7 +13,7 @@ from skimage.color.colorconv import rgb_from_xyz
 
 from limecraft_jax.edits import warp
 from limecraft_jax.edits.knobs import Checked, Knob
-from limecraft_jax.types import prepare
+from limecraft_jax.pixels import prepare
 
 
 class _Painting(Checked):

@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from limecraft_jax.files.images import MOST_PIXELS, array_header, decode, open_header, read_bytes
-from limecraft_jax.types import InputError, frame, middle
+from limecraft_jax.pixels import frame, middle
+from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Int32

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from limecraft_jax.models.card import ModelCard
-from limecraft_jax.types import InputError, prepare
+from limecraft_jax.pixels import prepare
+from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -195,9 +195,12 @@ def begin(
     design = sample.settle(settings.design, settings.samples, d)
     z = sample.draw(design, settings.samples, d, settings.seed)
     ratio = np.exp(design.log_ratio(d))[z.sum(axis=1)]
+    if design.complete:  # the table stands for as many samples as were asked for
+        ratio *= settings.samples / len(z)
     replacement = settings.replacement(image, segmentation)
     nothing = np.zeros((0, 0), np.float32)
-    return Neighborhood(image, segmentation, z, ratio, replacement, nothing, design.complete)
+    traits = (design.complete, design.pairs, design.even, design.plain)
+    return Neighborhood(image, segmentation, z, ratio, replacement, nothing, *traits)
 
 
 def query(
@@ -261,13 +264,24 @@ def resolve(
     m = len(neighborhood.probs)
     if not m:
         raise InputError("a fit needs answers of the model, got none: query the model first.")
-    waiting = len(neighborhood.z) - m
-    share = neighborhood.z.mean(axis=1, dtype=np.float32)
-    weights = np.asarray((kernel or Exponential())(share)) * neighborhood.ratio
+    waiting, d = len(neighborhood.z) - m, neighborhood.segmentation.num
+    with jax.enable_x64(True):
+        of_size = np.asarray((kernel or Exponential())(jnp.arange(d + 1) / d))
+    weights = of_size[neighborhood.z.sum(axis=1)] * neighborhood.ratio
+    ridge = ridge or surrogate.Ridge()
+    if neighborhood.plain:
+        weights, ridge = np.ones(len(weights)), surrogate.Ridge(0.0)
     weights[m:] = 0
     y = np.pad(neighborhood.probs, ((0, waiting), (0, 0)))
-    complete = neighborhood.complete and neighborhood.done
-    found = surrogate.fit(neighborhood.z, y, weights, ridge or surrogate.Ridge(), complete)
+    found = surrogate.fit(
+        neighborhood.z,
+        y,
+        weights,
+        ridge,
+        neighborhood.exact,
+        neighborhood.pairs,
+        neighborhood.even,
+    )
     return Explanation(neighborhood, found)
 
 

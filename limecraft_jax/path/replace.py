@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
-from limecraft_jax.types import InputError, Segmentation, prepare
+from limecraft_jax.pixels import prepare
+from limecraft_jax.types import InputError, Segmentation
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32

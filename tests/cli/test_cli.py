@@ -117,11 +117,12 @@ def test_everything_is_written_and_agrees_with_the_api(files, explain):
     low, high = api.fit.interval()
     for k, told in enumerate(found["explanations"]):
         assert told["class"] == str(k)
-        np.testing.assert_array_equal(np.float32(told["coefficients"]), api.fit.coef[k])
-        np.testing.assert_array_equal(told["low"], low[k])
-        np.testing.assert_array_equal(told["high"], high[k])
-        assert np.float32(told["intercept"]) == api.fit.intercept[k]
-        assert np.float32(told["r2"]) == api.fit.r2[k]
+        np.testing.assert_array_equal(told["coefficients"], api.fit.coef[k])
+        for name, end in (("low", low), ("high", high)):
+            np.testing.assert_array_equal(np.array(told[name], float), end[k])
+        assert told["intercept"] == api.fit.intercept[k]
+        for name, r2 in (("r2", api.fit.r2), ("r2_in_sample", api.fit.r2_sample)):
+            assert told[name] == (r2[k] if np.isfinite(r2[k]) else None)
         assert told["effective_sample_size"] == api.fit.effective_samples
         assert told["local_prediction"] == pytest.approx(
             told["intercept"] + sum(told["coefficients"]), abs=1e-5
@@ -322,8 +323,9 @@ def test_a_model_of_ones_own(attribute, classes, explain):
         ),
         (
             ("--samples", "10", "--outside", "20"),
-            "20 superpixels need at least 22 samples, got 10: "
-            "raise the number of samples or ask for fewer superpixels.",
+            "20 superpixels need at least 42 samples, got 10: "
+            "raise the number of samples or ask for fewer superpixels, "
+            "or draw without complements (then 22 are enough).",
         ),
         (("--samples", "10000000000"), "samples must be at most 1000000, got 10000000000: "),
         (("--width", "0"), "width must be > 0, got 0.0."),

@@ -12,7 +12,8 @@ from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
 from limecraft_jax.files.images import load_image, to_jpeg, to_png
 from limecraft_jax.files.masks import load_mask, save_labels
-from limecraft_jax.types import InputError, prepare
+from limecraft_jax.pixels import prepare
+from limecraft_jax.types import InputError
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (24, 36, 3), dtype=np.uint8)

@@ -257,5 +257,5 @@ def test_a_thing_that_is_no_model_is_said():
 
 
 def test_too_few_samples_are_said_with_the_remedy():
-    with pytest.raises(InputError, match="20 superpixels need at least 22 samples, got 10"):
+    with pytest.raises(InputError, match="20 superpixels need at least 42 samples, got 10"):
         run(tiny.classifier(), samples=10)

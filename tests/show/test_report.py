@@ -118,8 +118,12 @@ def test_a_record_with_nan_is_refused_rather_than_written():
         ({"weights": 3, "complete": True}, "good", "Nothing is left to chance"),
         ({"probs": (0.8, 0.79, 0.82, 0.8)}, "good", "clear sign"),
         ({"probs": (0.8, 0.81, 0.8, 0.8)}, "fair", "moves by less than 2 percentage points"),
-        ({"stderr": [1, 0.01, 0.01, 0.01]}, "good", "1 of 4 superpixels (hatched, 25% of the"),
-        ({"stderr": [1, 0.01, 1, 0.01]}, "fair", "2 of 4 superpixels (hatched, 62% of the picture"),
+        ({"stderr": [1, 0.01, 0.01, 0.01]}, "good", "1 of the 4 superpixels that are shown or"),
+        (
+            {"stderr": [1, 0.01, 1, 1]},
+            "fair",
+            "3 of the 4 superpixels that are shown or drawn",
+        ),
     ],
 )
 def test_trust(changes, level, part):
