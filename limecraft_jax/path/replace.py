@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
+from limecraft_jax import bounds
 from limecraft_jax.types import InputError, Segmentation, prepare
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ class Color:
 
     def __post_init__(self):
         for name in ("red", "green", "blue"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must lie in [0, 1], got {getattr(self, name)}.")
+            bounds.number(name, getattr(self, name), 0, 1)
 
     def __call__(self, image, segmentation):
         """The color, spread over the picture."""
@@ -75,16 +75,16 @@ class Blur:
     Attributes
     ----------
     sigma
-        Standard deviation of the Gaussian as a share of the longer side, > 0; the default, 1/20,
-        is 11 pixels at 224, near the 10 pixels of Fong & Vedaldi.
+        Standard deviation of the Gaussian as a share of the longer side, from .001 (at that nothing
+        is blurred yet) to 1 (at that all is of one color); the default, 1/20, is 11 pixels at 224,
+        near the 10 pixels of Fong & Vedaldi.
     """
 
     sigma: float = 0.05
     label: ClassVar[str] = "blur"
 
     def __post_init__(self):
-        if not self.sigma > 0:
-            raise InputError(f"sigma must be > 0, got {self.sigma}.")
+        bounds.number("sigma", self.sigma, 1e-3, 1, "it is a share of the picture's longer side")
 
     def __call__(self, image, segmentation):
         """Gaussian blur with reflected borders."""
@@ -101,15 +101,14 @@ class Noise:
     Attributes
     ----------
     seed
-        Seed of the noise picture, an integer >= 0.
+        Seed of the noise picture, a whole number from 0 to `bounds.MOST_SEED`.
     """
 
     seed: int = 0
     label: ClassVar[str] = "noise"
 
     def __post_init__(self):
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise InputError(f"seed must be an integer >= 0, got {self.seed}.")
+        bounds.whole("seed", self.seed, 0, bounds.MOST_SEED)
 
     def __call__(self, image, segmentation):
         """The noise picture."""
@@ -125,15 +124,14 @@ class Inpaint:
     Attributes
     ----------
     margin
-        Pixels around the superpixel that the filling may look at, >= 2.
+        Pixels around the superpixel that the filling may look at, from 2 to 256.
     """
 
     margin: int = 8
     label: ClassVar[str] = "filled in from around (inpainting)"
 
     def __post_init__(self):
-        if not isinstance(self.margin, int) or self.margin < 2:
-            raise InputError(f"margin must be a whole number >= 2, got {self.margin}.")
+        bounds.whole("margin", self.margin, 2, 256)
 
     def __call__(self, image, segmentation):
         """The picture in which every superpixel is what its surroundings suggest."""

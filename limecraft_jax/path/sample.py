@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from limecraft_jax import bounds
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ class KernelSizes:
     Attributes
     ----------
     width
-        Kernel width ν at which the sizes are drawn, > 0; the default is lime's.
+        Kernel width ν at which the sizes are drawn, >= .025 (below, float32 cannot hold what a
+        sample weighs); the default is lime's.
     """
 
     width: float = 0.25
@@ -143,8 +145,7 @@ class KernelSizes:
     label: ClassVar[str] = "kernel sizes (GLIME)"
 
     def __post_init__(self):
-        if not self.width > 0:
-            raise InputError(f"width must be > 0, got {self.width}.")
+        bounds.number("width", self.width, 0.025, bounds.WIDTHS[1])
 
     def law(self, d: int) -> Float[np.ndarray, "d+1"]:
         """log p[s], s = 0..d."""

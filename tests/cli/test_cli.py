@@ -260,6 +260,9 @@ def test_a_model_of_ones_own(attribute, classes, explain):
 
 # ------------------------------------------------------------------ what it says
 
+SEED = f"a whole number from 0 to {2**53 - 1}"
+COUNT = "a whole number from 0 to 10000"
+
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
@@ -294,10 +297,9 @@ def test_a_model_of_ones_own(attribute, classes, explain):
         ),
         (
             ("--segmenter", "kmeans:many"),
-            "segmenter must be a name, or a name and what it takes behind a colon, "
-            "got 'kmeans:many'.",
+            "compactness must be a number from 0.0001 to 1e+06, got 'many'.",
         ),
-        (("--segmenter", "kmeans:-1"), "compactness must be > 0, got -1."),
+        (("--segmenter", "kmeans:-1"), "compactness must be a number from 0.0001 to 1e+06, got -1."),
         (
             ("--design", "balance"),
             "design must be a known name, got 'balance': did you mean 'balanced'?",
@@ -313,9 +315,9 @@ def test_a_model_of_ones_own(attribute, classes, explain):
         ),
         (("--replacement", "picture"), "another picture needs a file, got none: "),
         (("--replacement", "mean:3"), "replacement must be a name, or a name and what it takes "),
-        (("--replacement", "noise:-1"), "seed must be an integer >= 0, got -1."),
-        (("--replacement", "noise:1.5"), "seed must be an integer >= 0, got 1.5."),
-        (("--replacement", "inpaint:2.5"), "margin must be a whole number >= 2, got 2.5."),
+        (("--replacement", "noise:-1"), f"seed must be {SEED}, got -1."),
+        (("--replacement", "noise:1.5"), f"seed must be {SEED}, got 1.5."),
+        (("--replacement", "inpaint:2.5"), "margin must be a whole number from 2 to 256, got 2.5."),
         (
             ("--target", "1O"),
             "target must be a known name, got '1O': did you mean '1'?",
@@ -325,18 +327,23 @@ def test_a_model_of_ones_own(attribute, classes, explain):
             "20 superpixels need at least 22 samples, got 10: "
             "raise the number of samples or ask for fewer superpixels.",
         ),
-        (("--samples", "10000000000"), "samples must be at most 1000000, got 10000000000: "),
-        (("--width", "0"), "width must be > 0, got 0.0."),
-        (("--width", "nan"), "width must be > 0, got nan."),
-        (("--penalty", "-0.5"), "penalty must be >= 0 and finite, got -0.5."),
-        (("--penalty", "inf"), "penalty must be >= 0 and finite, got inf."),
-        (("--seed", "-1"), "seed must be an integer >= 0, got -1."),
-        (("--outside", "-1"), "outside must be >= 0, got -1: use 0 for one superpixel."),
+        (("--samples", "10000000000"), "samples must be a whole number from 1 to 1000000, got 10"),
+        (("--width", "0"), "width must be a number from 0.001 to 1e+06, got 0.0."),
+        (("--width", "nan"), "width must be a number from 0.001 to 1e+06, got nan."),
+        (("--width", "1e-30"), "width must be a number from 0.001 to 1e+06, got 1e-30."),
+        (("--width", "1e300"), "width must be a number from 0.001 to 1e+06, got 1e+300."),
+        (("--penalty", "-0.5"), "penalty must be a number from 0 to 1e+09, got -0.5."),
+        (("--penalty", "inf"), "penalty must be a number from 0 to 1e+09, got inf."),
+        (("--penalty", "1e39"), "penalty must be a number from 0 to 1e+09, got 1e+39."),
+        (("--design", "kernel-sizes:1e-200"), "width must be a number from 0.025 to 1e+06, got 1"),
+        (("--replacement", "blur:inf"), "sigma must be a number from 0.001 to 1, got inf: it is "),
+        (("--seed", "-1"), f"seed must be {SEED}, got -1."),
+        (("--outside", "-1"), f"outside must be {COUNT}, got -1: 0 makes one superpixel."),
         (("--mask", "gone.png"), "a mask must be an existing file, got 'gone.png': check "),
         (("--mask", "text.png"), "a mask must be a PNG, JPEG, WEBP, GIF, BMP or TIFF file, "),
         (
             ("--mask", "regions.png", "--inside", "-3"),
-            "inside must be >= 0, got -3: use 0 for one superpixel.",
+            f"inside must be {COUNT}, got -3: 0 makes one superpixel.",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
