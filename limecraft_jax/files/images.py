@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +27,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from limecraft_jax.files.reading import read_bytes
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -145,30 +145,6 @@ def to_jpeg(
     return _encode(pixels, "JPEG", quality=quality)
 
 
-def read_bytes(source: bytes | str | os.PathLike[str], what: str) -> bytes:
-    """The contents of a file, or an ``InputError`` that says why there are none."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        data = bytes(source)
-    else:
-        try:
-            data = Path(source).read_bytes()
-        except FileNotFoundError:
-            raise InputError(
-                f"{what} must be an existing file, got {str(source)!r}: check the path."
-            ) from None
-        except IsADirectoryError:
-            raise InputError(
-                f"{what} must be a file, got the folder {str(source)!r}: name a file in it."
-            ) from None
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(
-                f"{what} must be a readable file, got {str(source)!r} ({error}): check the path."
-            ) from error
-    if not data:
-        raise InputError(f"{what} must not be an empty file, got 0 bytes: choose another file.")
-    return data
-
-
 def array_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, Fortran order and type that an .npy file announces; nothing is allocated yet.
 
@@ -178,7 +154,10 @@ def array_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }[np.lib.format.read_magic(file)]
-    return read(file)
+    shape, fortran, dtype = read(file)
+    if not all(type(side) is int and side >= 0 for side in shape):  # NumPy takes True and -1
+        raise ValueError(shape)
+    return shape, fortran, dtype
 
 
 def open_header(data: bytes, what: str) -> Image.Image:
@@ -293,6 +272,8 @@ def _srgb(image: Image.Image, notes: list[str]) -> Image.Image:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             name = ImageCms.getProfileDescription(source).strip()
+            if source.profile.xcolor_space.strip() != image.mode:
+                raise ValueError(name)  # of another kind of colors: it tells nothing of these
             if "srgb" in name.lower():
                 return image
             target = ImageCms.createProfile("sRGB")
@@ -301,7 +282,7 @@ def _srgb(image: Image.Image, notes: list[str]) -> Image.Image:
                 notes.append(f"Colors were converted from the profile {name!r} to sRGB.")
                 return converted
         except (ImageCms.PyCMSError, ImportError, OSError, ValueError, TypeError):
-            pass  # an unreadable profile: read the numbers as they stand
+            pass  # an unreadable or unfitting profile: read the numbers as they stand
     return image.convert("RGB") if image.mode == "CMYK" else image
 
 

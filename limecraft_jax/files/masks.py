@@ -136,7 +136,7 @@ def _from_array(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, tu
     """
     file = io.BytesIO(data)
     try:
-        shape, _, dtype = array_header(file)
+        shape, fortran, dtype = array_header(file)
     except Exception as error:  # foreign bytes: whatever the parser stumbles over
         raise InputError(
             "a mask must be a whole .npy file, got a damaged one: save it again."
@@ -153,7 +153,10 @@ def _from_array(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, tu
         )
     if len(data) - file.tell() != shape[0] * shape[1] * dtype.itemsize:
         raise InputError("a mask must be a whole .npy file, got a damaged one: save it again.")
-    codes = np.load(io.BytesIO(data), allow_pickle=False)
+    codes = np.frombuffer(data, dtype, offset=file.tell())
+    if dtype.kind == "b":
+        codes = codes.view(np.uint8) != 0  # whatever bytes a stranger calls true
+    codes = codes.reshape(shape, order="F" if fortran else "C")
     wanted = most(codes.shape)
     rows, cols = (
         _nearest(old, min(old, new)) for old, new in zip(codes.shape, wanted, strict=True)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from limecraft_jax.bounds import short
 from limecraft_jax.types import InputError
 
 
@@ -60,7 +61,7 @@ def write(out: Path, files: Mapping[str, bytes | str]) -> None:
     """
     mark = secrets.token_hex(4)
     waiting = {out / name: out / f".{name}.{mark}.part" for name in files}
-    with _said(out, "the folder for the results must have room and be writable"):
+    with _said(out, "the folder for the results must have room for them"):
         out.mkdir(parents=True, exist_ok=True)
         try:
             for part, data in zip(waiting.values(), files.values(), strict=True):
@@ -82,4 +83,6 @@ def _said(out: Path, must: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # ValueError: a path with a zero in it
         why = getattr(error, "strerror", None) or error
-        raise InputError(f"{must}, got {str(out)!r} ({why}): name another one.") from None
+        raise InputError(
+            f"{must}, got {short(str(out), 300)} ({why}): make room there or name another one."
+        ) from None

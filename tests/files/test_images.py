@@ -193,6 +193,22 @@ def test_a_foreign_color_profile_is_converted():
     assert loaded.notes == ("Colors were converted from the profile 'Swap built-in' to sRGB.",)
 
 
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
+def test_a_profile_of_other_colors_than_the_picture_s_is_ignored(kind):
+    """Printers' files with a screen's profile: four channels must not come out as colors."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    renamed = srgb.replace("sRGB".encode("utf-16-be"), "Mine".encode("utf-16-be"))
+    ink = Image.fromarray(SMOOTH).convert("CMYK")
+    plain = read(saved(ink, kind))
+    for profile in (srgb, renamed, lab):
+        loaded = read(saved(ink, kind, icc_profile=profile))
+        np.testing.assert_array_equal(loaded.pixels, plain.pixels)
+        assert loaded.notes == ()
+    light = read(saved(Image.fromarray(SMOOTH), kind, icc_profile=lab))
+    np.testing.assert_array_equal(light.pixels, read(saved(Image.fromarray(SMOOTH), kind)).pixels)
+
+
 def test_an_unreadable_color_profile_is_ignored():
     broken = read(saved(PIXELS, icc_profile=b"not a profile"))
     np.testing.assert_array_equal(broken.pixels, np.float32(PIXELS) / 255)
@@ -510,6 +526,11 @@ def test_masks_follow_the_exif_tag():
     )
 
 
+def test_any_byte_but_zero_is_true():
+    data = npy(DISK)
+    same(load_mask(data[:-4800] + data[-4800:].replace(b"\1", b"\7"), SHAPE), DISK)
+
+
 def test_negative_labels_are_outside():
     labels = np.array([[-1, 0, 5], [-1, 2, 2]])
     same(
@@ -539,6 +560,12 @@ def test_mask_refusals():
     whole = "a mask must be a whole .npy file, got a damaged one: save it again."
     refuse(whole, npy(np.zeros((9, 9), int))[:-5], load_mask, shape)
     refuse(whole, npy(np.zeros((9, 9), int))[:20], load_mask, shape)
+    for shapes in ("(-9, -9)", "(True, 81)", "(9, 9, -1)", "(9.0, 9)", "9", "(81,)[:1] * 2"):
+        lying = npy(np.zeros((9, 9), int)).replace(
+            b"(9, 9), }" + b" " * (len(shapes) - 6), shapes.encode() + b", }"
+        )
+        assert shapes.encode() in lying
+        refuse(whole, lying, load_mask, shape)
     huge = npy(np.zeros((2, 2), int)).replace(b"(2, 2), }" + b" " * 12, b"(9999999, 9999999), }")
     refuse(
         "a mask must have at most 40 million pixels, got 9999999 × 9999999: reduce it first.",

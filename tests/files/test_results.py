@@ -44,7 +44,7 @@ def test_what_cannot_be_a_folder_is_said_before_any_work(name, tmp_path):
         results.folder(tmp_path / name)
     said = str(told.value)
     assert said.startswith("--out must be a folder that can be made and written to, got ")
-    assert said.endswith("): name another one.")
+    assert said.endswith("): make room there or name another one.")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "gone"]
 
 
@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_any_work(tmp_path, monke
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir))
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refused)
-    said = f"written to, got {str(tmp_path / 'new')!r} (Permission denied): name another one."
+    said = f"written to, got {str(tmp_path / 'new')!r} (Permission denied): make room"
     with pytest.raises(InputError, match=re.escape(said)):
         results.folder(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
@@ -71,7 +71,7 @@ def test_a_full_disk_leaves_the_old_files_whole_and_no_new_ones(tmp_path, monkey
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"must have room .* \(No space left on device\): name an"):
+    with pytest.raises(InputError, match=r"must have room .* \(No space left on device\): make "):
         results.write(tmp_path, {"a.txt": "new", "b.txt": "new", "c.txt": "new"})
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "a.txt": "old",
@@ -81,7 +81,9 @@ def test_a_full_disk_leaves_the_old_files_whole_and_no_new_ones(tmp_path, monkey
 
 def test_a_folder_in_the_place_of_a_file_is_said(tmp_path):
     (tmp_path / "a.txt").mkdir()
-    with pytest.raises(InputError, match="the folder for the results must have room"):
+    with pytest.raises(
+        InputError, match="the folder for the results must have room for them"
+    ):
         results.write(tmp_path, {"a.txt": "new"})
     assert stat.S_ISDIR((tmp_path / "a.txt").stat().st_mode)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
