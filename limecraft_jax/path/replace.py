@@ -7,6 +7,7 @@ image, made once per explanation on the host.
 from __future__ import annotations
 
 import dataclasses
+import string
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -17,6 +18,24 @@ from limecraft_jax.types import InputError, Segmentation, prepare
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32
+
+
+COLORS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0), "gray": (0.5, 0.5, 0.5)}
+
+
+def rgb(text: str) -> tuple[float, float, float] | None:
+    """Red, green and blue in [0, 1] of a color by its name in `COLORS` or its code, if it is one.
+
+    >>> rgb("black"), rgb("#ff8000") == rgb("FF8000"), rgb("#ff80")
+    ((0.0, 0.0, 0.0), True, None)
+    """
+    if text in COLORS:
+        return COLORS[text]
+    code = text.removeprefix("#")
+    if len(code) != 6 or not set(code) <= set(string.hexdigits):
+        return None
+    red, green, blue = bytes.fromhex(code)
+    return red / 255, green / 255, blue / 255
 
 
 class Replacement(Protocol):
@@ -124,14 +143,14 @@ class Inpaint:
     Attributes
     ----------
     margin
-        Pixels around the superpixel that the filling may look at, from 2 to 256.
+        Pixels around the superpixel that the filling may look at, from 2 to 64.
     """
 
     margin: int = 8
     label: ClassVar[str] = "filled in from around (inpainting)"
 
     def __post_init__(self):
-        bounds.whole("margin", self.margin, 2, 256)
+        bounds.whole("margin", self.margin, 2, 64)
 
     def __call__(self, image, segmentation):
         """The picture in which every superpixel is what its surroundings suggest."""

@@ -80,7 +80,7 @@ def test_every_kind_of_number_is_a_number(value):
         {"design": sample.KernelSizes(1e6), "kernel": Exponential(1e-3)},
         *({"replacement": replace.Blur(sigma)} for sigma in (1e-3, 1)),
         {"replacement": replace.Noise(bounds.MOST_SEED)},
-        {"replacement": replace.Inpaint(256)},
+        {"replacement": replace.Inpaint(64)},
         {"seed": bounds.MOST_SEED},
         *(
             {"segmenter": kind(compactness)}
