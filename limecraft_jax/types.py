@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 MOST_LISTED, MOST_TEXT = 20, 60  # names in a sentence, and letters of each
+LONGEST = 8  # times longer than what is wanted of it: more of a picture is not looked at
 
 
 class InputError(ValueError):
@@ -69,6 +70,25 @@ def frame(size: tuple[int, int], wanted: tuple[int, int], crop: float) -> tuple[
     return max(scaled[0], wanted[0]), max(scaled[1], wanted[1])
 
 
+def band(size: tuple[int, int], wanted: tuple[int, int], crop: float) -> tuple[int, int]:
+    """Size (h, w) of the middle of a picture that is enough where only its middle is seen.
+
+    Parameters are those of `frame`. A strip a thousand times as long as wide would else be blown up
+    as a whole, to gigabytes, before its middle is cut out.
+
+    >>> band((8, 100_000), (224, 224), 0.875), band((400, 600), (224, 224), 0.875)
+    ((8, 64), (400, 600))
+    """
+    if not crop or tuple(size) == tuple(wanted):
+        return size
+    shares = (size[1] * wanted[0] / wanted[1], size[0] * wanted[1] / wanted[0])
+    height, width = (
+        old - max(old - math.ceil(LONGEST * share), 0) // 2 * 2  # as much from both ends
+        for old, share in zip(size, shares, strict=True)
+    )
+    return height, width
+
+
 def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """The middle of a picture or mask."""
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
@@ -113,6 +133,7 @@ def prepare(
         image = rgb2gray(image)[..., None]
     if channels == 3 and image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
+    image = middle(image, *band(image.shape[:2], (height, width), crop))
     size = frame(image.shape[:2], (height, width), crop)
     if image.shape[:2] != size and resample == "bicubic":
         from PIL import Image

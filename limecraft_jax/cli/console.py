@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import logging
+import os
 import sys
 import unicodedata
 import warnings
@@ -25,12 +26,40 @@ NOISY = ("PIL", "jax", "absl", "onnxruntime")  # loggers that tell no user anyth
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Let no library speak, except where somebody asked for it (``python -W``)."""
+    """Let no library speak, unless somebody asked for it with ``python -W default``."""
+    if sys.warnoptions:
+        yield
+        return
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", append=True)  # last of all, behind what was asked for
+    with warnings.catch_warnings(), _ours():
+        warnings.simplefilter("ignore", append=True)  # behind what others asked for
         yield
+
+
+@contextlib.contextmanager
+def _ours() -> Iterator[None]:
+    """Standard error for us alone: what a library in C prints there comes to nothing.
+
+    Ours goes by another number that stands for the same place.
+    """
+    before = sys.stderr
+    if before is not sys.__stderr__ or before is None:
+        yield  # somebody listens to us from Python
+        return
+    before.flush()
+    place = before.fileno()
+    kept, nowhere = os.dup(place), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, place)
+    os.close(nowhere)
+    form = (1, before.encoding, before.errors)
+    try:
+        with open(kept, "w", *form, closefd=False) as sys.stderr:
+            yield
+    finally:
+        sys.stderr = before
+        os.dup2(kept, place)
+        os.close(kept)
 
 
 def plain() -> None:

@@ -171,8 +171,8 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
         raise InputError(f"session.json must be of a {FORMAT}, got another one: {archive.AGAIN}.")
     if session.get("version") != VERSION:
         raise InputError(
-            f"a session bundle must be of version {VERSION}, got {str(session.get('version'))[:20]}"
-            ": open it with the limecraft-jax that wrote it."
+            f"a session bundle must be of version {VERSION}, "
+            f"got {archive.short(session.get('version'))}: open it with the limecraft-jax of then."
         )
     image = archive.picture(members["image.npy"])
     mask = archive.labels(members["mask.png"], image.shape[:2])

@@ -123,7 +123,7 @@ def load_image(source: bytes | str | os.PathLike[str], max_side: int = MAX_SIDE)
     except InputError:
         raise
     except Exception as error:  # any failure inside the codec or the color conversion
-        raise _damaged(image, "an image") from error
+        raise damaged(image, "an image") from error
     if wanted != full:
         notes.append(f"The image was reduced from {_size(full)} to {_size(wanted)} pixels.")
     return Loaded(pixels, tuple(notes))
@@ -196,7 +196,7 @@ def decode(image: Image.Image, what: str) -> tuple[Image.Image, list[str]]:
             image = ImageOps.exif_transpose(image)
             notes.append("The image was turned upright as its EXIF tag says.")
     except Exception as error:  # any failure inside the codec
-        raise _damaged(image, what) from error
+        raise damaged(image, what) from error
     return image, notes
 
 
@@ -298,7 +298,8 @@ def _encode(pixels: np.ndarray, kind: str, **options: int) -> bytes:
     return buffer.getvalue()
 
 
-def _damaged(image: Image.Image, what: str) -> InputError:
+def damaged(image: Image.Image, what: str) -> InputError:
+    """The error for a picture whose header is right and whose contents are not."""
     return InputError(
         f"{what} must be a whole file, got a {image.format} of {_size(image.size)} pixels that "
         f"breaks off or is damaged: save or download it again."

@@ -219,26 +219,30 @@ def program(files):
     """Start the program in the folder."""
     place = {**os.environ, "PYTHONPATH": str(ROOT)}
 
-    def program(*given, **options):
-        command = [sys.executable, "-m", "limecraft_jax", *map(str, given)]
+    def program(*given, python=(), **options):
+        command = [sys.executable, *python, "-m", "limecraft_jax", *map(str, given)]
         return subprocess.run(command, cwd=files, env=place, timeout=100, **options)
 
     return program
 
 
-def test_libraries_say_nothing_before_our_sentence(program, files, tmp_path):
-    """Pillow warns of this file, and of others prints an error of its own."""
-    rgb = Image.fromarray(np.zeros((24, 24, 3), np.uint8))
-    rgb.save(files / "broken.tif", compression="tiff_lzw")
-    data = (files / "broken.tif").read_bytes()
-    (files / "broken.tif").write_bytes(data[: len(data) - 40])
-    loud = "from limecraft_jax.files import images; images.load_image('broken.tif')"
-    place = {**os.environ, "PYTHONPATH": str(ROOT)}
-    aloud = subprocess.run(
-        [sys.executable, "-c", loud], cwd=files, env=place, capture_output=True, text=True
-    )
-    assert "Warning" in aloud.stderr, "or this test shows nothing"
-    done = program("explain", "broken.tif", "--out", tmp_path, capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("compression", "cut", "aloud"),
+    [("tiff_lzw", -40, "UserWarning: "), ("tiff_adobe_deflate", None, "ZIPDecode: ")],
+    ids=["Pillow warns", "libtiff prints"],
+)
+def test_libraries_say_nothing_before_our_sentence(
+    compression, cut, aloud, program, files, tmp_path
+):
+    picture = Image.fromarray(np.zeros((24, 24, 3), np.uint8))
+    picture.save(files / "broken.tif", compression=compression)
+    data = bytearray((files / "broken.tif").read_bytes())
+    data[10] ^= 255
+    (files / "broken.tif").write_bytes(data[:cut])
+    given = ("explain", "broken.tif", "--out", tmp_path)
+    said = program(*given, capture_output=True, text=True, python=("-W", "default")).stderr
+    assert aloud in said, "or this test shows nothing"
+    done = program(*given, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("limecraft_jax: an image must be a whole ")

@@ -714,7 +714,7 @@ def test_noise_hangs_on_place_and_seed_only():
         (lambda: Contrast(1e38), "factor must be from 0 to 1000000, got 1e+38."),
         (
             lambda: Flip("left"),
-            "axis must be a known name, got 'left': choose one of left-right, up-down.",
+            "axis must be a known name, got 'left': did you mean 'left-right'?",
         ),
         (
             lambda: Shift()(picture(), drawing(), (4,)),

@@ -10,6 +10,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
+from limecraft_jax import types
 from limecraft_jax.files.images import load_image, to_jpeg, to_png
 from limecraft_jax.files.masks import load_mask, save_labels
 from limecraft_jax.types import InputError, prepare
@@ -504,6 +505,32 @@ def test_pictures_and_arrays_are_picked_alike(size):
     labels = RNG.permutation(50 * 100).reshape(50, 100)
     picked = load_mask(npy(labels), size)
     np.testing.assert_array_equal(load_mask(save_labels(labels), size).labels, picked.labels)
+
+
+@pytest.mark.parametrize("size", [(8, 900), (700, 9), (8, 64), (8, 65)])
+def test_of_a_long_strip_only_the_middle_is_blown_up(size, monkeypatch):
+    """Where the whole is, a strip of 8 × 5 000 000 pixels takes 160 GB; the answer is the same."""
+    strip = RNG.random((*size, 3)).astype(np.float32)
+    drawn = RNG.integers(0, 3, size).astype(np.uint8)
+    files = npy(drawn), save_labels(drawn)
+    strips = [prepare(strip, 32, 32, 3, 0.875, way) for way in ("bicubic", "bilinear")]
+    masks = [load_mask(data, (32, 32), 0.875) for data in files]
+    monkeypatch.setattr(types, "LONGEST", 10**9)
+    for way, found in zip(("bicubic", "bilinear"), strips, strict=True):
+        whole = prepare(strip, 32, 32, 3, 0.875, way)
+        assert np.abs(found - whole).mean() < 0.02
+    for data, found in zip(files, masks, strict=True):
+        whole = load_mask(data, (32, 32), 0.875)
+        assert (found.labels == whole.labels).mean() > 0.95
+        assert found.notes == whole.notes
+
+
+def test_strips_of_any_length_are_read():
+    strip = np.zeros((8, 4_000_000), np.uint8)
+    strip[:, 1_999_990:2_000_001] = 1
+    for data in (npy(strip), saved(Image.fromarray(strip * 255).convert("1"))):
+        labels = load_mask(data, (224, 224), 0.875).labels
+        assert set(np.unique(labels)) == {0, 1}
 
 
 def test_empty_mask_is_told_not_refused():

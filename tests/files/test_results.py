@@ -81,9 +81,7 @@ def test_a_full_disk_leaves_the_old_files_whole_and_no_new_ones(tmp_path, monkey
 
 def test_a_folder_in_the_place_of_a_file_is_said(tmp_path):
     (tmp_path / "a.txt").mkdir()
-    with pytest.raises(
-        InputError, match="the folder for the results must have room for them"
-    ):
+    with pytest.raises(InputError, match="the folder for the results must have room for them"):
         results.write(tmp_path, {"a.txt": "new"})
     assert stat.S_ISDIR((tmp_path / "a.txt").stat().st_mode)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
