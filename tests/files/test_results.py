@@ -24,6 +24,15 @@ def test_files_are_written_over_old_ones_and_into_new_folders(tmp_path):
         assert sorted(path.name for path in out.iterdir()) == ["a.txt", "b.bin"]
 
 
+def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path):
+    results.write(tmp_path, {"a.txt": "old" * 10})
+    with (tmp_path / "a.txt").open() as reader:
+        assert reader.read(3) == "old"
+        results.write(tmp_path, {"a.txt": "new"})
+        assert reader.read() == "old" * 9
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
 def test_results_have_the_rights_of_any_new_file(tmp_path):
     (tmp_path / "plain").write_text("")
     results.write(tmp_path, {"ours": ""})
