@@ -25,11 +25,11 @@ def test_files_are_written_over_old_ones_and_into_new_folders(tmp_path):
 
 
 def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path):
-    results.write(tmp_path, {"a.txt": "old" * 10})
+    results.write(tmp_path, {"a.txt": "old" * 100_000})
     with (tmp_path / "a.txt").open() as reader:
         assert reader.read(3) == "old"
         results.write(tmp_path, {"a.txt": "new"})
-        assert reader.read() == "old" * 9
+        assert reader.read() == "old" * 99_999
     assert (tmp_path / "a.txt").read_text() == "new"
 
 
