@@ -12,6 +12,8 @@ from limecraft_jax.types import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+LONGEST = 8  # times longer than what is wanted of it: more of a picture is not looked at
+
 
 def frame(size: tuple[int, int], wanted: tuple[int, int], crop: float) -> tuple[int, int]:
     """Size (h, w) to which a picture is scaled before its middle of the wanted size is cut out.
@@ -34,6 +36,25 @@ def frame(size: tuple[int, int], wanted: tuple[int, int], crop: float) -> tuple[
     side = math.floor(wanted[short] / crop + 1e-6)
     scaled = [round(side * old / size[short]) for old in size]
     return max(scaled[0], wanted[0]), max(scaled[1], wanted[1])
+
+
+def band(size: tuple[int, int], wanted: tuple[int, int], crop: float) -> tuple[int, int]:
+    """Size (h, w) of the middle of a picture that is enough where only its middle is seen.
+
+    Parameters are those of `frame`. A strip a thousand times as long as wide would else be blown up
+    as a whole, to gigabytes, before its middle is cut out.
+
+    >>> band((8, 100_000), (224, 224), 0.875), band((400, 600), (224, 224), 0.875)
+    ((8, 64), (400, 600))
+    """
+    if not crop or tuple(size) == tuple(wanted):
+        return size
+    shares = (size[1] * wanted[0] / wanted[1], size[0] * wanted[1] / wanted[0])
+    height, width = (
+        old - max(old - math.ceil(LONGEST * share), 0) // 2 * 2  # as much from both ends
+        for old, share in zip(size, shares, strict=True)
+    )
+    return height, width
 
 
 def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -80,6 +101,7 @@ def prepare(
         image = rgb2gray(image)[..., None]
     if channels == 3 and image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
+    image = middle(image, *band(image.shape[:2], (height, width), crop))
     size = frame(image.shape[:2], (height, width), crop)
     if image.shape[:2] != size and resample == "bicubic":
         from PIL import Image

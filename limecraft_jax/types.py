@@ -19,16 +19,30 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Float32, Int, Int32
 
 
+MOST_LISTED, MOST_TEXT = 20, 60  # names in a sentence, and letters of each
+
+
 class InputError(ValueError):
     """Something given from outside cannot be used. The text is one sentence fit for a user."""
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
-    """The error for a name that is not registered, with the nearest known one."""
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}."
-    return InputError(f"{what} must be a known name, got {str(name)!r}: {hint}")
+    """The error for a name that is not registered, with up to three of the nearest known ones.
+
+    >>> str(unknown("fruit", "Aple", ["apple", "pear", "plum"]))
+    "fruit must be a known name, got 'Aple': did you mean 'apple'?"
+    """
+    names, given = list(map(str, known)), str(name)[:MOST_TEXT]
+    folded = {text.casefold(): text for text in reversed(names)}  # the first of several stays
+    word = given.casefold()
+    within = [text for text in folded if len(word) > 2 and word in text]
+    near = sorted(within, key=len)[:3] or difflib.get_close_matches(word, folded, n=3)
+    if not near and len(names) > MOST_LISTED:
+        near = difflib.get_close_matches(word, folded, n=3, cutoff=0.0)
+    told = [repr(folded[text][:MOST_TEXT]) for text in near]
+    listed = " or ".join([", ".join(told[:-1]), told[-1]] if told[1:] else told)
+    hint = f"did you mean {listed}?" if told else f"choose one of {', '.join(names)}."
+    return InputError(f"{what} must be a known name, got {given!r}: {hint}")
 
 
 @dataclass(frozen=True, eq=False)

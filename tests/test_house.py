@@ -25,6 +25,7 @@ FLOORS = {
     "types": 1,
     "pytree": 1,
     "pixels": 1.5,
+    "bounds": 1.5,  # over types alone
     "files": 2,
     "show": 2,
     "models": 2,

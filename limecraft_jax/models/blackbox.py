@@ -84,7 +84,8 @@ class BlackBox:
                 f"the model must return {len(self.classes)} probabilities per image, one for each "
                 f"class name, got {answer.shape[1]}."
             )
-        return answer.astype(np.float32)
+        with np.errstate(over="ignore"):  # to infinity, and that is told
+            return answer.astype(np.float32)
 
     def with_batch(self, batch: int) -> BlackBox:
         """The same callable, asked about so many pictures at once."""

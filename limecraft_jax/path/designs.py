@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from limecraft_jax import bounds
 from limecraft_jax.path import paley
 from limecraft_jax.types import InputError
 
@@ -163,15 +164,15 @@ class KernelSizes(_Random):
     Attributes
     ----------
     width
-        Kernel width ν at which the sizes are drawn, > 0; the default is lime's.
+        Kernel width ν at which the sizes are drawn, >= .025 (below, a few samples weigh more than
+        all others together); the default is lime's.
     """
 
     width: float = 0.25
     label: ClassVar[str] = "kernel sizes (GLIME)"
 
     def __post_init__(self):
-        if not self.width > 0:
-            raise InputError(f"width must be > 0, got {self.width}.")
+        bounds.number("width", self.width, 0.025, bounds.WIDTHS[1])
 
     def law(self, d: int) -> Float[np.ndarray, "d+1"]:
         """log p[s], s = 0..d."""

@@ -32,8 +32,9 @@ import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import ThreadpoolController
 
+from limecraft_jax import bounds
 from limecraft_jax.pytree import pytree
-from limecraft_jax.types import Fit, InputError
+from limecraft_jax.types import Fit
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
@@ -65,14 +66,14 @@ class Ridge:
     Attributes
     ----------
     penalty
-        λ >= 0; lime's is 1.
+        λ from 0 to 10^9, lime's is 1. The weights of the samples sum to 10^6 at most, so a larger
+        one would leave nothing of any coefficient.
     """
 
     penalty: float = 1.0
 
     def __post_init__(self):
-        if not 0 <= self.penalty < float("inf"):
-            raise InputError(f"penalty must be >= 0 and finite, got {self.penalty}.")
+        bounds.number("penalty", self.penalty, 0, 1e9)
 
     def factor(self, gram: Float[Array, "d d"]) -> Float[Array, "d d"]:
         """Cholesky factor of G + λI; a superpixel that was never switched gets coefficient 0."""

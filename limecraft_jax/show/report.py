@@ -22,11 +22,15 @@ from limecraft_jax import __version__
 from limecraft_jax.types import NEGLIGIBLE, SHARE_RULES, Explanation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from jaxtyping import Float, Int
 
 SUM = ("positive", "negative", "neutral")  # shares of the area that make 1
 SHOWN = 20  # superpixels that the page colors at first
 PACKAGES = ("jax", "flax", "numpy", "scikit-image")
+FEW_CLASSES = 20  # so many are always written in full; a thousand take ten megabytes
+LIKELIEST = 5
 
 
 def rows(explanation: Explanation, target: int) -> list[dict[str, Any]]:
@@ -72,8 +76,42 @@ def table(
     return text.getvalue()
 
 
+def likeliest(probs: Float[np.ndarray, " k"], m: int = LIKELIEST) -> Int[np.ndarray, " m"]:
+    """The m likeliest classes, likeliest first."""
+    return np.argsort(-probs, kind="stable")[:m]
+
+
+def asked(
+    probs: Iterable[Float[np.ndarray, " k"]], targets: Iterable[int] = ()
+) -> tuple[int, ...] | None:
+    """The classes that are written in full: the targets, and the likeliest five of each picture.
+
+    Parameters
+    ----------
+    probs
+        What the model says to each picture.
+    targets
+        The classes asked about.
+
+    Returns
+    -------
+    tuple of int or None
+        None, for all, of a model with no more than `FEW_CLASSES`.
+    """
+    found = set(targets)
+    for answer in probs:
+        if len(answer) <= FEW_CLASSES:
+            return None
+        found.update(likeliest(answer).tolist())
+    return tuple(sorted(found))
+
+
 def record(
-    explanation: Explanation, settings: Any, model: str, classes: Sequence[str]
+    explanation: Explanation,
+    settings: Any,
+    model: str,
+    classes: Sequence[str],
+    full: Iterable[int] | None = None,
 ) -> dict[str, Any]:
     """Everything that the explanation rests on and says, ready for JSON.
 
@@ -87,7 +125,11 @@ def record(
         The model's name.
     classes
         Names of the k classes.
+    full
+        The classes with all that is said of them, see `asked`; of the others there is the
+        probability alone. None for all.
     """
+    full = range(len(classes)) if full is None else full
     neighborhood, fit = explanation.neighborhood, explanation.fit
     segmentation = neighborhood.segmentation
     low, high = fit.interval()
@@ -118,7 +160,7 @@ def record(
         "effective_sample_size": fit.effective_samples,
         "explanations": [
             {
-                "class": name,
+                "class": classes[target],
                 "probability": float(neighborhood.probs[0, target]),
                 "coefficients": fit.coef[target].tolist(),
                 "low": list(map(_number, low[target])),
@@ -135,7 +177,7 @@ def record(
                 },
                 "area_negligible": explanation.shares(target).negligible,
             }
-            for target, name in enumerate(classes)
+            for target in full
         ],
     }
 

@@ -316,13 +316,20 @@ def test_widths_and_penalties_flow_through_vmap():
     np.testing.assert_allclose(values, [Exponential(float(w))(0.3) for w in widths], rtol=1e-5)
 
 
+WIDTH = "width must be a number from 0.001 to 1e+06"
+NO_WIDTH = (0.0, -0.1, float("nan"), 1e-30, 1e-200, 1e300, float("inf"), True, "1", None)
+PENALTY = "penalty must be a number from 0 to 1e+09"
+NO_PENALTY = (-1.0, 1e39, float("inf"), float("nan"), "1")
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: Exponential(0.0), "width must be > 0, got 0.0."),
-        (lambda: Exponential(-0.1), "width must be > 0, got -0.1."),
-        (lambda: Exponential(float("nan")), "width must be > 0, got nan."),
-        (lambda: Ridge(-1.0), "penalty must be >= 0 and finite, got -1.0."),
+        *(
+            (lambda value=value: Exponential(value), f"{WIDTH}, got {value!r}.")
+            for value in NO_WIDTH
+        ),
+        *((lambda value=value: Ridge(value), f"{PENALTY}, got {value!r}.") for value in NO_PENALTY),
     ],
 )
 def test_sentences(call, sentence):

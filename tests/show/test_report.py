@@ -100,6 +100,25 @@ def test_the_record_holds_everything_and_is_plain_json():
     assert limecraft == pytest.approx({"positive": 0.75, "negative": 0.25, "neutral": 0.0})
 
 
+def test_a_record_holds_the_classes_asked_about_in_full():
+    settings = lime.Settings()
+    whole = report.record(KNOWN, settings, "my model", ("yes", "no"))
+    part = report.record(KNOWN, settings, "my model", ("yes", "no"), [1])
+    assert part["explanations"] == whole["explanations"][1:]
+    assert part["classes"] == whole["classes"]
+    assert part["probabilities"] == whole["probabilities"]
+
+
+def test_asked_about_are_the_targets_and_the_likeliest_of_every_picture():
+    rng = np.random.default_rng(0)
+    few, many = rng.random((3, 20)), rng.random((3, 21))
+    assert report.asked(few, [3]) is None
+    for targets in ([], [3], [20, 0]):
+        best = {k for probs in many for k in np.argsort(-probs)[:5].tolist()}
+        assert report.asked(many, targets) == tuple(sorted(best | set(targets)))
+    assert report.likeliest(np.array([0.1, 0.5, 0.5, 0.2]), 3).tolist() == [1, 2, 3]
+
+
 def test_a_record_with_nan_is_refused_rather_than_written():
     with pytest.raises(ValueError, match="JSON compliant"):
         report.dumps({"value": float("nan")})
