@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import itertools
 import json
 import os
 import tempfile
@@ -162,10 +163,8 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
     InputError
         If it is missing, damaged, no bundle, of another version, or holds what it must not.
     """
-    members = archive.members(images.read_bytes(source, "a session bundle"), MEMBERS, NEEDED)
-    session, results = (
-        archive.mapping(members[name], name) for name in ("session.json", "results.json")
-    )
+    members = archive.Archive(images.read_bytes(source, "a session bundle"), MEMBERS, NEEDED)
+    session = archive.mapping(members.read("session.json"), "session.json")
     if session.get("format") != FORMAT:
         raise InputError(f"session.json must be of a {FORMAT}, got another one: {archive.AGAIN}.")
     if session.get("version") != VERSION:
@@ -173,18 +172,20 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
             f"a session bundle must be of version {VERSION}, got {str(session.get('version'))[:20]}"
             ": open it with the limecraft-jax that wrote it."
         )
-    image = archive.picture(members["image.npy"])
-    mask = archive.labels(members["mask.png"], image.shape[:2])
     settings = choices.from_record(session.get("settings"))
-    files = {name: data for name, data in members.items() if name.endswith(".file")}
+    image = archive.picture(members.read("image.npy"))
+    mask = archive.labels(members.read("mask.png"), image.shape[:2])
+    files = {}
     for what in ("segmenter", "replacement"):
         path = getattr(getattr(settings, what), "path", "")
         if path and path != f"{what}.file":
             raise InputError(
                 f"the {what} must be a file in the bundle, got another path: {archive.AGAIN}."
             )
-        if path and path not in files:
+        if path and path not in members:
             raise InputError(f"a session bundle must hold {path}, got none: {archive.AGAIN}.")
+        if path:
+            files[path] = members.read(path)
     return Bundle(
         model=archive.text(session.get("model"), "the model"),
         weights=archive.text(session.get("weights", ""), "the weights"),
@@ -193,7 +194,7 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
         mask=mask,
         settings=settings,
         variants=_variants(session.get("variants")),
-        results=results,
+        results=archive.mapping(members.read("results.json"), "results.json"),
         files=files,
     )
 
@@ -264,7 +265,7 @@ def check(bundle: Bundle, variants: Sequence[Variant], classes: Sequence[str]) -
     told = then.get("versions")
     old = {**(told if isinstance(told, dict) else {}), "limecraft-jax": then.get("limecraft_jax")}
     notes = [
-        f"{name} was {old.get(name)} and is {number}."
+        f"{name} was {str(old.get(name))[:40]} and is {number}."
         for name, number in {"limecraft-jax": __version__, **now["versions"]}.items()
         if old.get(name) != number
     ]
@@ -273,15 +274,16 @@ def check(bundle: Bundle, variants: Sequence[Variant], classes: Sequence[str]) -
     return Check(tuple(_differences(then, now)), tuple(notes))
 
 
+MOST_MORE = 20  # names that only the file has, told one by one
 _ASIDE = ("date", "versions", "limecraft_jax")  # may differ though the numbers are the same
 
 
 def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
     """The places at which two records differ."""
     if isinstance(then, dict) and isinstance(now, dict):
-        for key in [*now, *(key for key in then if key not in now)]:
+        for key in [*now, *itertools.islice((key for key in then if key not in now), MOST_MORE)]:
             if key not in _ASIDE:
-                place = f"{where}, {key}" if where else key
+                place = f"{where}, {key[:60]}" if where else key[:60]
                 yield from _differences(then.get(key), now.get(key), place)
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for i, (old, new) in enumerate(zip(then, now, strict=True)):

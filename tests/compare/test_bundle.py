@@ -142,6 +142,16 @@ def test_the_smallest_difference_is_told_with_its_place(packed, model):
     assert extra == "extra: 1 then, None now"
 
 
+def test_names_that_only_the_file_has_do_not_flood_the_report(packed, model):
+    read = bundle.read(packed)
+    now = bundle.replay(read, model)
+    read.results.update({f"{i}{'x' * 999}": i for i in range(9999)})
+    read.results["limecraft_jax"] = "1" * 9999
+    checked = bundle.check(read, now, CLASSES)
+    assert len(checked.differences) == bundle.MOST_MORE
+    assert all(len(line) < 200 for line in [*checked.differences, *checked.notes])
+
+
 def test_another_model_is_told_by_its_numbers_and_its_classes(packed):
     read = bundle.read(packed)
     now = bundle.replay(read, tiny.classifier(24, 20, 3, k=2, seed=1))
