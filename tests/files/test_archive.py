@@ -96,7 +96,7 @@ def test_json_of_many_tiny_values_is_refused_before_they_are_made(value):
     data = b'{"a": [' + b",".join([value] * (archive.MOST_VALUES + 1)) + b"]}"
 
     def read():
-        with pytest.raises(InputError, match="x.json must hold at most 4 million values, got abo"):
+        with pytest.raises(InputError, match=r"x\.json must hold at most 4 million values"):
             archive.mapping(data, "x.json")
 
     assert peak(read) < 1_000_000
