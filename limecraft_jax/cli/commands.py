@@ -182,10 +182,12 @@ def explain(given: argparse.Namespace) -> None:
 
 def edit(given: argparse.Namespace) -> None:
     """Edit the drawn regions, compare before and after, and write the results."""
+    from limecraft_jax.compare import bundle
     from limecraft_jax.compare.variants import compare
     from limecraft_jax.path import lime
 
     settings = settings_of(given)
+    bundle.carried(settings)
     model, image, mask = load(given)
     if mask is None:
         raise InputError("an edit needs a region, got a mask that marks none: draw one.")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import itertools
 import json
 import os
 import tempfile
@@ -26,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import __version__, models
-from limecraft_jax.compare.variants import Variant, compare, record
+from limecraft_jax.compare.same import differences
+from limecraft_jax.compare.variants import Stage, Variant, last, record, stages
 from limecraft_jax.edits.edit import Step, as_record, from_record
 from limecraft_jax.files import archive, images, masks
 from limecraft_jax.path import choices
@@ -118,6 +118,7 @@ def write(
     batch
         `Bundle.batch`.
     """
+    carried(settings)
     settings, files = _packed(settings) if files is None else (settings, files)
     first = variants[0]
     pixels = io.BytesIO()
@@ -153,6 +154,11 @@ def write(
                 )
             file.writestr(name, data)
     return packed.getvalue()
+
+
+def carried(settings: Settings) -> None:
+    """Refuse settings that no session could be read with again; see `choices.BOUNDS`."""
+    choices.from_record(choices.as_record(settings))
 
 
 def read(source: bytes | str | os.PathLike[str]) -> Bundle:
@@ -216,6 +222,11 @@ def replay(
     progress
         As in `variants.compare`.
     """
+    return last(replaying(bundle, model), progress)
+
+
+def replaying(bundle: Bundle, model: Any = None, after: Stage | None = None) -> Iterator[Stage]:
+    """The same step by step, as `variants.stages` does it."""
     if model is None:
         if not models.registered(bundle.model):
             raise InputError(
@@ -224,7 +235,7 @@ def replay(
         model = models.load(bundle.model)
     model = bundle.asked(model)
     with _unpacked(bundle) as settings:
-        return compare(model, bundle.image, bundle.mask, bundle.variants, settings, progress)
+        yield from stages(model, bundle.image, bundle.mask, bundle.variants, settings, after)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,26 +282,7 @@ def check(bundle: Bundle, variants: Sequence[Variant], classes: Sequence[str]) -
     ]
     if bundle.weights != models.fingerprint(bundle.model):
         notes.append(f"The model {bundle.model} has other weights than then.")
-    return Check(tuple(_differences(then, now)), tuple(notes))
-
-
-MOST_MORE = 20  # names that only the file has, told one by one
-_ASIDE = ("date", "versions", "limecraft_jax")  # may differ though the numbers are the same
-
-
-def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
-    """The places at which two records differ."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        for key in [*now, *itertools.islice((key for key in then if key not in now), MOST_MORE)]:
-            if key not in _ASIDE:
-                place = f"{where}, {key[:60]}" if where else key[:60]
-                yield from _differences(then.get(key), now.get(key), place)
-    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
-        for i, (old, new) in enumerate(zip(then, now, strict=True)):
-            name = (new.get("name") or new.get("class")) if isinstance(new, dict) else None
-            yield from _differences(old, new, f"{where} {name or i}")
-    elif type(then) is not type(now) or then != now:
-        yield f"{where}: {archive.short(then)} then, {archive.short(now)} now"
+    return Check(tuple(differences(then, now)), tuple(notes))
 
 
 def _variants(record: object) -> tuple[tuple[str, tuple[Step, ...]], ...]:

@@ -104,6 +104,16 @@ def test_everything_is_written_and_agrees_with_the_api(files, edited):
     assert written.startswith("Written: ")
 
 
+def test_settings_that_no_session_can_hold_are_told_before_any_question(run, tmp_path):
+    given = ("edit", "one.png", "--mask", "regions.png", "--out", tmp_path / "out")
+    status, _, said = run(*given, "--model", "no:such", "--flip", "vertical", "--width", "1e7")
+    assert (status, said) == (
+        2,
+        "limecraft_jax: width of exponential must be from 0 to 1e+06 in a file, got 10000000.0.\n",
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_edits_apply_in_the_order_given(files, edited):
     """What was pushed over the border first is lost, so turning it back is another thing."""
     turn, move = ("--rotate", 180), ("--shift", 13, 0)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from limecraft_jax import models
-from limecraft_jax.compare import bundle
+from limecraft_jax.compare import bundle, same
 from limecraft_jax.compare.variants import compare
 from limecraft_jax.edits.edit import Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
@@ -148,7 +148,7 @@ def test_names_that_only_the_file_has_do_not_flood_the_report(packed, model):
     read.results.update({f"{i}{'x' * 999}": i for i in range(9999)})
     read.results["limecraft_jax"] = "1" * 9999
     checked = bundle.check(read, now, CLASSES)
-    assert len(checked.differences) == bundle.MOST_MORE
+    assert len(checked.differences) == same.MOST_MORE
     assert all(len(line) < 200 for line in [*checked.differences, *checked.notes])
 
 
@@ -273,6 +273,54 @@ def test_settings_that_cannot_be_are_one_sentence(record, sentence):
     with pytest.raises(InputError) as told:
         choices.from_record(record)
     assert str(told.value).startswith(sentence)
+
+
+def numbers():
+    """Every number that settings hold: name, the record that holds one, low and high end."""
+    for field in dataclasses.fields(lime.Settings):
+        if field.name not in choices.REGISTRIES:
+            yield field.name, lambda value, name=field.name: {name: value}
+        for choice, kind in choices.REGISTRIES.get(field.name, {}).items():
+            for parameter in dataclasses.fields(kind):
+                if type(parameter.default) in (int, float):
+                    record = {"choice": choice}
+                    yield (
+                        f"{parameter.name} of {choice}",
+                        lambda value, what=field.name, record=record, name=parameter.name: {
+                            what: {**record, name: value}
+                        },
+                    )
+
+
+NUMBERS = dict(numbers())
+
+
+def test_every_number_of_the_settings_has_bounds():
+    assert NUMBERS.keys() == choices.BOUNDS.keys()
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_beyond_its_bounds_is_one_sentence(name):
+    low, high = choices.BOUNDS[name]
+    whole = isinstance(high, int) and name != "ratio of quickshift"
+    choices.from_record(NUMBERS[name](high))
+    for value in (high + 1, low - 1, 10**300, -(10**300)):
+        with pytest.raises(InputError) as told:
+            choices.from_record(NUMBERS[name](int(value) if whole else value))
+        assert "got " in str(told.value)
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("counts", [[10_001], [5_000, 5_001], [0, -1], [10**40, 1]])
+def test_counts_of_regions_are_bounded_one_by_one_and_together(counts):
+    with pytest.raises(InputError, match="inside must be from 0 to 10000 in a file, got"):
+        choices.from_record({"inside": counts})
+
+
+def test_settings_that_could_not_be_read_again_are_not_written(scene, model):
+    settings = dataclasses.replace(SETTINGS, kernel=Exponential(1e7))
+    with pytest.raises(InputError, match="width of exponential must be from 0 to 1e\\+06 in a f"):
+        bundle.write(compare(model, *scene, [], SETTINGS), settings, "tiny", CLASSES)
 
 
 # ------------------------------------------------------------------ files from strangers
