@@ -11,7 +11,7 @@ tuple of steps, changed by copying.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from limecraft_jax.edits.knobs import Knob, Scene
@@ -67,11 +67,19 @@ Stack = tuple[Step, ...]
 
 
 def apply(
-    image: Float32[np.ndarray, "h w c"], mask: Int32[np.ndarray, "h w"], stack: Sequence[Step]
+    image: Float32[np.ndarray, "h w c"],
+    mask: Int32[np.ndarray, "h w"],
+    stack: Sequence[Step],
+    between: Callable[[], None] | None = None,
 ) -> Scene:
-    """The picture and its mask after all steps that are on, first to last."""
+    """The picture and its mask after all steps that are on, first to last.
+
+    `between` is called before every step: what it raises ends the work there.
+    """
     scene = Scene(image, mask)
     for step in stack:
+        if between:
+            between()
         if step.on:
             scene = step.edit(*scene, step.regions)
     return scene
