@@ -10,6 +10,7 @@ import hashlib
 import json
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,11 +164,18 @@ def prediction(name: str, key: str, _image: np.ndarray) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def nuisance(name: str, key: str, _image: np.ndarray, _mask: np.ndarray, _stack: Stack) -> Effect:
+def nuisance(
+    name: str,
+    key: str,
+    _image: np.ndarray,
+    _mask: np.ndarray,
+    _stack: Stack,
+    _between: Callable[[], None],
+) -> Effect:
     """The effect of edits, with its spread over slightly different outlines."""
     from limecraft_jax.edits import whatif
 
-    return whatif.nuisance(model(name), _image, _mask, _stack)
+    return whatif.nuisance(model(name), _image, _mask, _stack, between=_between)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from limecraft_jax.app.shared import cache
-from limecraft_jax.app.shared.session import Session
+from limecraft_jax.app.shared.session import Session, sentence
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.types import InputError
 
@@ -58,8 +58,7 @@ def take(session: Session) -> None:
     try:
         card = put(given.name, given.getvalue(), about and about.getvalue())
     except InputError as error:
-        text = str(error)
-        session.trouble = text[:1].upper() + text[1:]
+        session.trouble = sentence(error)
         return
     session.own[card.name] = card
     st.session_state["model"] = card.name
