@@ -29,7 +29,7 @@ MARKS = (
     ":small[s]",
     "$x^2$",
     "**bold**",
-    "_slanted_",
+    "_slanted_ __x__ a_ _b",
     "`code`",
     "~~struck~~",
     "a -> b <- c -- d <-> e >= f <= g ~= h",
@@ -68,7 +68,7 @@ def test_escaped_text_reads_as_it_was(mark):
 
 
 @pytest.mark.parametrize(
-    "name", ["melanoma", "benign keratosis-like", "Granny Smith", "3", "é (é)"]
+    "name", ["melanoma", "benign keratosis-like", "Granny Smith", "mobilenet_v2", "é (é)"]
 )
 def test_usual_names_stay_as_they_are(name):
     assert look.text(name) == name

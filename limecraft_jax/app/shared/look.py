@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 JOINER = "\u2060"  # of no width; breaks no line
-_MARKS = re.compile(r"[\\`*_\[\]<>$~&#|]")
+_MARKS = re.compile(r"[\\`*\[\]<>$~&#|]|(?<![^\W_])_|_(?![^\W_])")
 _START = re.compile(r"^(\d*)([.)+-])")  # a list, where a text begins with it
 _FOUND = re.compile(r"[:@](?! )|www(?=\.)|(?<!\S)\\?[-<>~](?=[-=>\\])", re.IGNORECASE)
 
