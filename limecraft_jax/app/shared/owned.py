@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 
 import streamlit as st
@@ -65,13 +66,19 @@ def take(session: Session) -> None:
 
 
 def put(filename: str, data: bytes, about: bytes | None) -> ModelCard:
-    """Open a model and keep it under a name made of its contents; gives its card."""
+    """Open a model and keep it under a name made of its contents; gives its card.
+
+    Its file is on the disk only while it is opened.
+    """
     from limecraft_jax.models.formats import own
 
     key = cache.digest(data, about or b"")
-    path = cache.file(key, data, Path(filename).suffix.lower())
-    told = cache.file(key, about, ".json") if about else None
-    model = own.open_model(path, told)
+    with tempfile.TemporaryDirectory(prefix="limecraft-") as folder:
+        path = Path(folder) / f"{key}{Path(filename).suffix.lower()}"
+        path.write_bytes(data)
+        if about:
+            path.with_suffix(".json").write_bytes(about)
+        model = own.open_model(path)
     assert model.card, "an opened model has a card"
     cache.hold(f"own-{key}", model)
     stem = Path(filename).stem

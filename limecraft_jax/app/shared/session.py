@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,7 @@ class Lab:
 class Session:
     """Everything that must outlive a rerun and is not the value of a widget."""
 
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
     page: str = ""
     drawn_on: str = ""  # the picture whose canvas is on the page
     sketches: dict[str, Sketch] = field(default_factory=dict)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from limecraft_jax.app.shared import cache
@@ -71,10 +69,10 @@ def choices() -> dict:
                 )
             elif hide == "picture":
                 other = st.file_uploader("The other picture", type=PICTURES, key="other")
-                path = other and cache.file(
-                    cache.digest(other.getvalue()), other.getvalue(), Path(other.name).suffix
-                )
-                replacement = replace.Picture(path or "")
+                data = other.getvalue() if other else b""
+                owner = st.session_state["session"].name
+                path = cache.file(cache.digest(data), owner, data) if data else ""
+                replacement = replace.Picture(path)
             else:
                 replacement = replace.REPLACEMENTS[hide]()
             st.selectbox(
