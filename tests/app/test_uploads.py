@@ -13,7 +13,7 @@ from streamlit.runtime.caching import clear_session_data_cache, clear_session_re
 from limecraft_jax.app.shared import cache
 from limecraft_jax.files import images
 from tests import tiny
-from tests.app.test_browser import chromium, choose, idle, ready
+from tests.app.test_browser import choose, chromium, idle, ready
 from tests.app.test_owned import give
 from tests.app.test_page import explain, fine, job, saved, small
 from tests.models import test_onnx
