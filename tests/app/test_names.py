@@ -144,6 +144,18 @@ def test_names_of_classes_files_and_pictures_are_text_on_the_page_that_explains(
     nothing_but_text(page)
 
 
+def test_halves_of_characters_in_names_do_no_harm(tmp_path):
+    path = test_onnx.linear(tmp_path / "mine.onnx")
+    page = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    page.session_state["samples"] = 256
+    half = "\ud800"
+    about = {"classes": [f"{half} {i}" for i in range(3)], "title": half, "architecture": half}
+    give(fine(page.run()), "mine.onnx", path.read_bytes(), about)
+    assert page.selectbox(key="model").options[-1] == "?"
+    fine(page.button(key="explain").click().run())
+    assert page.session_state["session"].job.classes == ("? 0", "? 1", "? 2")
+
+
 def test_names_of_variants_are_text_on_the_page_that_edits(page):
     draw(page, rectangle(120, 120, 150, 150))
     fine(page.switch_page("pages/whatif.py").run())

@@ -59,10 +59,19 @@ def text(value: object) -> str:
     >>> text("a*b") == r"a\*b", text("1. http://x") == rf"1\. http:{JOINER}//x"
     (True, True)
     """
-    shown = " ".join(str(value).encode("utf-8", "replace").decode().split())
+    shown = " ".join(whole(str(value)).split())
     shown = _MARKS.sub(r"\\\g<0>", shown)
     shown = _START.sub(r"\1\\\2", shown)
     return _FOUND.sub(rf"\g<0>{JOINER}", shown)
+
+
+def whole(value: str) -> str:
+    """A text without halves of characters, which JSON may hold and no browser is sent.
+
+    >>> whole("half " + chr(0xD800))
+    'half ?'
+    """
+    return value.encode("utf-8", "replace").decode()
 
 
 def data_url(jpeg: bytes) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from limecraft_jax.app.shared import cache
+from limecraft_jax.app.shared import cache, look
 from limecraft_jax.app.shared.session import Session, sentence
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.types import InputError
@@ -83,6 +84,14 @@ def put(filename: str, data: bytes, about: bytes | None) -> ModelCard:
     cache.hold(f"own-{key}", model)
     stem = Path(filename).stem
     title = stem if model.card.title.startswith(key) else model.card.title or stem
+    texts: dict[str, Any] = {
+        name: look.whole(getattr(model.card, name)) for name in ("architecture", "data", "license")
+    }
     return dataclasses.replace(
-        model.card, name=f"own-{key}", title=title, about="Your own classifier."
+        model.card,
+        name=f"own-{key}",
+        title=look.whole(title),
+        about="Your own classifier.",
+        classes=tuple(map(look.whole, model.card.classes)),
+        **texts,
     )
