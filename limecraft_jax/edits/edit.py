@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from limecraft_jax.edits.knobs import Knob, Scene
 from limecraft_jax.edits.moves import Flip, Power, Remove, Rotate, Scale, Shift
 from limecraft_jax.edits.paints import Blur, Brightness, Contrast, Hue, Noise, Offset, Recolor
+from limecraft_jax.files.archive import short
 from limecraft_jax.types import InputError, unknown
 
 if TYPE_CHECKING:
@@ -153,12 +154,14 @@ def from_record(record: dict[str, Any]) -> Step:
     name, regions = settings.pop("edit", None), settings.pop("regions", ())
     on = bool(settings.pop("on", True))
     if name not in EDITS:
-        raise unknown("edit", name, EDITS)
+        raise unknown("edit", str(name)[:60], EDITS)
     known = [field.name for field in dataclasses.fields(EDITS[name])]
     for parameter in settings:
         if parameter not in known:
             expected = ", ".join(known) or "none"
-            raise InputError(f"{name} must have known parameters ({expected}), got {parameter!r}.")
+            raise InputError(
+                f"{name} must have known parameters ({expected}), got {short(parameter)}."
+            )
     return Step(EDITS[name](**settings), tuple(regions), on)
 
 

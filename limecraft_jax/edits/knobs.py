@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
+from limecraft_jax.files.archive import short
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _number(name: str, value: object, knob: Knob) -> float | int:
     try:
         number = operator.index(value) if knob.whole else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise InputError(f"{name} must be {kind}, got {value!r}.") from None
+        raise InputError(f"{name} must be {kind}, got {short(value)}.") from None
     if not math.isfinite(number):
         raise InputError(f"{name} must be {kind}, got {number}.")
     if not MUST[knob.must](number):

@@ -96,7 +96,7 @@ def from_record(record: object) -> Settings:
     known = {field.name: field.default for field in dataclasses.fields(Settings)}
     for name in given:
         if name not in known:
-            raise unknown("setting", name, known)
+            raise unknown("setting", name[:60], known)
     return Settings(**{name: _value(name, value) for name, value in given.items()})
 
 
