@@ -191,6 +191,7 @@ def edit(given: argparse.Namespace) -> None:
     model, image, mask = load(given)
     if mask is None:
         raise InputError("an edit needs a region, got a mask that marks none: draw one.")
+    bundle.carried(settings, mask)
     drawn = tuple(int(region) for region in np.unique(mask[mask != 0]))
     stack = stack_of(getattr(given, "steps", []), drawn)
     out = folder(given.out)

@@ -54,6 +54,7 @@ MEMBERS = {
 }
 NEEDED = ("image.npy", "mask.png", "session.json", "results.json")
 MOST_VARIANTS, MOST_STEPS, MOST_BATCH = 64, 256, 4096
+MOST_REGIONS = 1000  # an edit looks at each: a second in all
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,9 +119,9 @@ def write(
     batch
         `Bundle.batch`.
     """
-    carried(settings)
-    settings, files = _packed(settings) if files is None else (settings, files)
     first = variants[0]
+    carried(settings, first.mask)
+    settings, files = _packed(settings) if files is None else (settings, files)
     pixels = io.BytesIO()
     np.save(pixels, first.image, allow_pickle=False)
     session = {
@@ -156,9 +157,14 @@ def write(
     return packed.getvalue()
 
 
-def carried(settings: Settings) -> None:
-    """Refuse settings that no session could be read with again; see `choices.BOUNDS`."""
+def carried(settings: Settings, mask: Int32[np.ndarray, "h w"] | None = None) -> None:
+    """Refuse what no session could be read with again; for settings see `choices.BOUNDS`."""
     choices.from_record(choices.as_record(settings))
+    drawn = 0 if mask is None else len(np.unique(mask[mask != 0]))
+    if drawn > MOST_REGIONS:
+        raise InputError(
+            f"the regions of a session must be at most {MOST_REGIONS}, got {drawn}: draw fewer."
+        )
 
 
 def read(source: bytes | str | os.PathLike[str]) -> Bundle:
@@ -181,6 +187,7 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
     settings = choices.from_record(session.get("settings"))
     image = archive.picture(members.read("image.npy"))
     mask = archive.labels(members.read("mask.png"), image.shape[:2])
+    carried(settings, mask)
     files = {}
     for what in ("segmenter", "replacement"):
         path = getattr(getattr(settings, what), "path", "")

@@ -353,6 +353,14 @@ def array(values) -> bytes:
     return out.getvalue()
 
 
+def with_regions(packed: bytes, count: int) -> bytes:
+    """A larger picture, and that many regions drawn on it."""
+    mask = np.arange(40 * 40).reshape(40, 40)
+    mask[mask > count] = 0
+    image = array(np.zeros((40, 40, 3), np.float32))
+    return changed(packed, image__npy=image, mask__png=masks.save_labels(mask))
+
+
 def announced(shape) -> bytes:
     """An .npy header of some shape with hardly anything behind it."""
     out = io.BytesIO()
@@ -484,6 +492,10 @@ STEP = "a step of a session must name its edit and its regions, got "
             "mask.png must be a PNG of 20 × 24 pixels like the image, got PNG of 9 × 9: ",
         ),
         (
+            lambda p: with_regions(p, 1001),
+            "the regions of a session must be at most 1000, got 1001: draw fewer.",
+        ),
+        (
             lambda p: changed(p, mask__png=images.to_png(np.zeros((24, 20, 3)))),
             "mask.png must be 16-bit gray, got mode RGB: ",
         ),
@@ -499,6 +511,10 @@ def test_files_from_strangers_are_one_sentence(spoil, sentence, packed):
 
 def step(packed: bytes, record: dict) -> bytes:
     return session(packed, variants=[{"name": "a", "steps": [record]}])
+
+
+def test_as_many_regions_as_may_be_are_read(packed):
+    assert len(np.unique(bundle.read(with_regions(packed, bundle.MOST_REGIONS)).mask)) == 1001
 
 
 def test_a_missing_bundle_is_one_sentence(tmp_path):
