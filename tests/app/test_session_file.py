@@ -107,7 +107,7 @@ def test_a_comparison_can_be_stopped_and_gone_on_with(parts, finished, monkeypat
         press(page, "Explain all")
     else:
         assert len(part.variants) == finished
-        assert f"Stopped: {finished} of 2 are explained." in text(page)
+        assert f"Stopped: {finished} of 2 pictures are explained." in text(page)
         assert ("Session" in inputs(page, "download_button")) == (finished > 0)
         asked = []
         query = lime.query
