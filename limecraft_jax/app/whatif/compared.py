@@ -178,7 +178,9 @@ def explain(subject: Subject, drawing: strokes.Drawing, lab: Lab, chosen: dict) 
     if found and found.key != key:
         right.caption("What you see below is the answer to earlier edits or choices.")
     elif found and stopped:
-        right.caption(f"Stopped: {len(found.variants)} of {len(variants) + 1} pictures are explained.")
+        right.caption(
+            f"Stopped: {len(found.variants)} of {len(variants) + 1} pictures are explained."
+        )
     if clicked:
         with one_sentence():
             _run(subject, drawing, lab, chosen, key)
