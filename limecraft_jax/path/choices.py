@@ -49,7 +49,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "scale of felzenszwalb": (0, FAR),
     "sigma of felzenszwalb": (0, 100),  # pixels; all details are gone long before
     "min_size of felzenszwalb": (1, MAX_SIDE**2),
-    "width of kernel-sizes": (0, FAR),
+    "width of kernel-sizes": (0.025, FAR),  # below, no float holds what a sample weighs
     "red of color": (0, 1),
     "green of color": (0, 1),
     "blue of color": (0, 1),
