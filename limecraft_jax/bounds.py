@@ -7,11 +7,12 @@ The bounds leave out what no arithmetic can tell from 0 or infinity, and slips o
 from __future__ import annotations
 
 import numbers
+import reprlib
 
 from limecraft_jax.types import InputError
 
 MOST_SEED = 2**53 - 1  # the largest whole number that every reader of JSON keeps
-MOST_COUNT = 10_000  # superpixels; to cut a picture into so many takes seconds
+MOST_COUNT = 2000  # superpixels; the fit's d x d matrices then take 32 MB each, and seconds
 WIDTHS = (1e-3, 1e6)  # of a kernel: below, all but the picture weighs 0; above, all weighs the same
 
 
@@ -36,16 +37,18 @@ def whole(name: str, value: object, low: int, high: int, advice: str = "") -> No
 
 
 def short(value: object, most: int = 60) -> str:
-    """A value as one short line, whatever it is.
+    """A value as one short line, however large or deep it is.
 
     >>> short("a" * 100, 10)
     "'aaaaaa..."
     """
+    plain = reprlib.Repr()
+    plain.maxlevel, plain.maxlist, plain.maxtuple, plain.maxdict = 4, 20, 20, 20
+    plain.maxstring = plain.maxlong = plain.maxother = max(2 * most, 200)
     try:
-        shown = repr(value[:most] if isinstance(value, str | bytes) else value)
+        shown = " ".join(plain.repr(value).split())
     except ValueError:  # Python spells out no number of more than 4300 digits
         shown = "a number of thousands of digits"
-    shown = " ".join(shown.split())
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 

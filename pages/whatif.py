@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from limecraft_jax.app.shared import canvas, choose, look, settings
+from limecraft_jax.app.shared import canvas, choose, look, settings, work
 from limecraft_jax.app.shared.session import one_sentence, open_session
 from limecraft_jax.app.whatif import compared, editing, effects
 from limecraft_jax.edits import edit
@@ -35,7 +35,7 @@ with right:
 
 if drawing.ids:
     with one_sentence():
-        scene = edit.apply(subject.shown.pixels, drawing.labels, lab.stack)
+        scene = edit.apply(subject.shown.pixels, drawing.labels, lab.stack, work.still_here)
         look.step(3, "Before and after")
         effects.before_and_after(subject, drawing, lab, scene)
         look.step(4, "Side by side")

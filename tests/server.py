@@ -36,10 +36,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(log: Path) -> Iterator[str]:
-    """Start the app as README says and give its address; what it prints goes to a file."""
+def serve(log: Path, first: str = "") -> Iterator[str]:
+    """Start the app as README says and give its address; what it prints goes to a file.
+
+    A module may be named that the server loads `first`.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    start = ["-m", "streamlit"]
+    if first:
+        start = ["-c", f"import {first}\nfrom streamlit.web.cli import main\nmain()"]
+    command = [sys.executable, *start, "run", "streamlit_app.py"]
     command += ["--server.headless", "true", "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
     with log.open("w") as out:

@@ -149,6 +149,7 @@ def likeliest(probs: np.ndarray, names: Sequence[str]) -> str:
 
 def edit(given: argparse.Namespace) -> None:
     """Edit the drawn regions, compare before and after, and write the results."""
+    from limecraft_jax.compare import bundle
     from limecraft_jax.compare.variants import compare
     from limecraft_jax.path import lime
 
@@ -157,6 +158,7 @@ def edit(given: argparse.Namespace) -> None:
     model, image, mask = load(given)
     if mask is None:
         raise InputError("an edit needs a region, got a mask that marks none: draw one.")
+    bundle.carried(mask)
     drawn = tuple(int(region) for region in np.unique(mask[mask != 0]))
     stack = stack_of(getattr(given, "steps", []), drawn)
     probs = lime.predict(model, image)

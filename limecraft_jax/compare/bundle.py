@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import __version__, models
-from limecraft_jax.compare.variants import Variant, compare, in_full, record
+from limecraft_jax.bounds import short
+from limecraft_jax.compare.same import differences
+from limecraft_jax.compare.variants import Stage, Variant, in_full, last, record, stages
 from limecraft_jax.edits.edit import Step, as_record, from_record
 from limecraft_jax.files import archive, images, masks
 from limecraft_jax.path import choices
@@ -53,6 +55,7 @@ MEMBERS = {
 }
 NEEDED = ("image.npy", "mask.png", "session.json", "results.json")
 MOST_VARIANTS, MOST_STEPS, MOST_BATCH = 64, 256, 4096
+MOST_REGIONS = 1000  # an edit looks at each: a second in all
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,8 +121,9 @@ def write(
     batch
         `Bundle.batch`.
     """
-    settings, files = _packed(settings) if files is None else (settings, files)
     first = variants[0]
+    carried(first.mask)
+    settings, files = _packed(settings) if files is None else (settings, files)
     pixels = io.BytesIO()
     np.save(pixels, first.image, allow_pickle=False)
     session = {
@@ -155,6 +159,14 @@ def write(
     return packed.getvalue()
 
 
+def carried(mask: Int32[np.ndarray, "h w"]) -> None:
+    """Refuse more regions than a session holds."""
+    if (drawn := len(np.unique(mask[mask != 0]))) > MOST_REGIONS:
+        raise InputError(
+            f"the regions of a session must be at most {MOST_REGIONS}, got {drawn}: draw fewer."
+        )
+
+
 def read(source: bytes | str | os.PathLike[str]) -> Bundle:
     """A session bundle from its contents or its path.
 
@@ -163,29 +175,30 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
     InputError
         If it is missing, damaged, no bundle, of another version, or holds what it must not.
     """
-    members = archive.members(images.read_bytes(source, "a session bundle"), MEMBERS, NEEDED)
-    session, results = (
-        archive.mapping(members[name], name) for name in ("session.json", "results.json")
-    )
+    members = archive.Archive(images.read_bytes(source, "a session bundle"), MEMBERS, NEEDED)
+    session = archive.mapping(members.read("session.json"), "session.json")
     if session.get("format") != FORMAT:
         raise InputError(f"session.json must be of a {FORMAT}, got another one: {archive.AGAIN}.")
     if session.get("version") != VERSION:
         raise InputError(
             f"a session bundle must be of version {VERSION}, "
-            f"got {archive.short(session.get('version'))}: open it with the limecraft-jax of then."
+            f"got {short(session.get('version'))}: open it with the limecraft-jax of then."
         )
-    image = archive.picture(members["image.npy"])
-    mask = archive.labels(members["mask.png"], image.shape[:2])
     settings = choices.from_record(session.get("settings"))
-    files = {name: data for name, data in members.items() if name.endswith(".file")}
+    image = archive.picture(members.read("image.npy"))
+    mask = archive.labels(members.read("mask.png"), image.shape[:2])
+    carried(mask)
+    files = {}
     for what in ("segmenter", "replacement"):
         path = getattr(getattr(settings, what), "path", "")
         if path and path != f"{what}.file":
             raise InputError(
                 f"the {what} must be a file in the bundle, got another path: {archive.AGAIN}."
             )
-        if path and path not in files:
+        if path and path not in members:
             raise InputError(f"a session bundle must hold {path}, got none: {archive.AGAIN}.")
+        if path:
+            files[path] = members.read(path)
     return Bundle(
         model=archive.text(session.get("model"), "the model"),
         weights=archive.text(session.get("weights", ""), "the weights"),
@@ -194,7 +207,7 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
         mask=mask,
         settings=settings,
         variants=_variants(session.get("variants")),
-        results=results,
+        results=archive.mapping(members.read("results.json"), "results.json"),
         files=files,
     )
 
@@ -216,6 +229,11 @@ def replay(
     progress
         As in `variants.compare`.
     """
+    return last(replaying(bundle, model), progress)
+
+
+def replaying(bundle: Bundle, model: Any = None, after: Stage | None = None) -> Iterator[Stage]:
+    """The same step by step, as `variants.stages` does it."""
     if model is None:
         if not models.registered(bundle.model):
             raise InputError(
@@ -224,7 +242,7 @@ def replay(
         model = models.load(bundle.model)
     model = bundle.asked(model)
     with _unpacked(bundle) as settings:
-        return compare(model, bundle.image, bundle.mask, bundle.variants, settings, progress)
+        yield from stages(model, bundle.image, bundle.mask, bundle.variants, settings, after)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,31 +283,13 @@ def check(bundle: Bundle, variants: Sequence[Variant], classes: Sequence[str]) -
     now = json.loads(report.dumps(record(variants, *again)))
     old = {**(told if isinstance(told, dict) else {}), "limecraft-jax": then.get("limecraft_jax")}
     notes = [
-        f"{name} was {old.get(name)} and is {number}."
+        f"{name} was {str(old.get(name))[:40]} and is {number}."
         for name, number in {"limecraft-jax": __version__, **now["versions"]}.items()
         if old.get(name) != number
     ]
     if bundle.weights != models.fingerprint(bundle.model):
         notes.append(f"The model {bundle.model} has other weights than then.")
-    return Check(tuple(_differences(then, now)), tuple(notes))
-
-
-_ASIDE = ("date", "versions", "limecraft_jax")  # may differ though the numbers are the same
-
-
-def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
-    """The places at which two records differ."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        for key in [*now, *(key for key in then if key not in now)]:
-            if key not in _ASIDE:
-                place = f"{where}, {key}" if where else key
-                yield from _differences(then.get(key), now.get(key), place)
-    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
-        for i, (old, new) in enumerate(zip(then, now, strict=True)):
-            name = (new.get("name") or new.get("class")) if isinstance(new, dict) else None
-            yield from _differences(old, new, f"{where} {name or i}")
-    elif type(then) is not type(now) or then != now:
-        yield f"{where}: {archive.short(then)} then, {archive.short(now)} now"
+    return Check(tuple(differences(then, now)), tuple(notes))
 
 
 def _variants(record: object) -> tuple[tuple[str, tuple[Step, ...]], ...]:
@@ -307,7 +307,7 @@ def _items(value: object, what: str, most: int) -> list[dict[str, Any]]:
     if not listed or not all(isinstance(item, dict) for item in value):  # type: ignore[attr-defined]
         raise InputError(
             f"{what} in a session must be a list of at most {most} records, "
-            f"got {archive.short(value)}: {archive.AGAIN}."
+            f"got {short(value)}: {archive.AGAIN}."
         )
     return value  # type: ignore[return-value]
 
@@ -318,7 +318,7 @@ def _step(record: dict[str, Any]) -> Step:
     if not whole or not isinstance(kind, str) or not isinstance(record.get("on", True), bool):
         raise InputError(
             f"a step of a session must name its edit and its regions, "
-            f"got {archive.short(record)}: {archive.AGAIN}."
+            f"got {short(record)}: {archive.AGAIN}."
         )
     return from_record(record)
 

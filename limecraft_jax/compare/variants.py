@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import __version__
-from limecraft_jax.edits.edit import Step, apply, as_record
+from limecraft_jax.edits.edit import Scene, Step, apply, as_record
 from limecraft_jax.path import lime
 from limecraft_jax.path.segment import suggest
 from limecraft_jax.show import report
@@ -63,6 +63,28 @@ class Variant:
         return self.explanation.neighborhood.probs[0]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stage:
+    """How far a comparison is.
+
+    Attributes
+    ----------
+    finished
+        Variants that are explained, the original first.
+    name
+        The variant at work.
+    neighborhood
+        The questions about the first that is not finished and the answers so far; None before.
+    editing
+        Whether pictures are still edited; questions come after all edits.
+    """
+
+    finished: tuple[Variant, ...]
+    name: str
+    neighborhood: Neighborhood | None = None
+    editing: bool = False
+
+
 def compare(
     model: Classifier | BlackBox | Callable,
     image: np.ndarray,
@@ -98,6 +120,39 @@ def compare(
     InputError
         If an edit cannot be done, or a name is empty or given twice.
     """
+    return last(stages(model, image, mask, variants, settings), progress)
+
+
+def last(
+    stages: Iterator[Stage], progress: Callable[[str, Neighborhood], None] | None
+) -> tuple[Variant, ...]:
+    """The variants at the end of all stages; `progress` as in `compare`."""
+    for stage in stages:
+        so_far = stage.neighborhood
+        if progress and so_far is not None and len(so_far.probs):
+            progress(stage.name, so_far)
+    return stage.finished
+
+
+def stages(
+    model: Classifier | BlackBox | Callable,
+    image: np.ndarray,
+    mask: np.ndarray | None,
+    variants: Sequence[tuple[str, Sequence[Step]]],
+    settings: lime.Settings | None = None,
+    after: Stage | None = None,
+) -> Iterator[Stage]:
+    """A comparison step by step: after every edit, before the first question and after each batch.
+
+    Stop whenever you like; passing the last stage goes on from there and ends with the same bits.
+
+    Parameters
+    ----------
+    model, image, mask, variants, settings
+        As in `compare`.
+    after
+        Where an earlier run of the same comparison was stopped.
+    """
     names = [ORIGINAL, *(name for name, _ in variants)]
     for name in names:
         if not name.strip() or names.count(name) > 1:
@@ -109,19 +164,25 @@ def compare(
     image = model.prepare(image)
     drawn = np.zeros(image.shape[:2]) if mask is None else np.asarray(mask)
     drawn = drawn.astype(np.int32)
-    stacks = [(), *(tuple(stack) for _, stack in variants)]
-    scenes = [apply(image, drawn, stack) for stack in stacks]
-
-    def explained(name: str, scene) -> Explanation:
-        so_far = (lambda neighborhood: progress(name, neighborhood)) if progress else None
-        return lime.explain(
-            scene.image, model, scene.mask, settled(settings, drawn, scene.mask), so_far
-        )
-
-    return tuple(
-        Variant(name, stack, *scene, explained(name, scene))
-        for name, stack, scene in zip(names, stacks, scenes, strict=True)
-    )
+    finished, begun = (after.finished, after.neighborhood) if after else ((), None)
+    scenes = []
+    for name, stack in zip(names, [(), *(tuple(stack) for _, stack in variants)], strict=True):
+        scene = Scene(image, drawn)
+        for step in stack:
+            scene = apply(*scene, (step,))
+            yield Stage(finished, name, begun, editing=True)
+        scenes.append((name, stack, scene))
+    for name, stack, scene in scenes[len(finished) :]:
+        chosen = settled(settings, drawn, scene.mask)
+        prepared = model.prepare(scene.image)
+        neighborhood = begun or lime.begin(prepared, lime.cut(prepared, scene.mask, chosen), chosen)
+        yield Stage(finished, name, neighborhood)
+        for so_far in lime.query(model, neighborhood):
+            neighborhood = so_far
+            yield Stage(finished, name, neighborhood)
+        found = lime.resolve(neighborhood, chosen.kernel, chosen.ridge)
+        finished, begun = (*finished, Variant(name, stack, *scene, found)), None
+        yield Stage(finished, name)
 
 
 def settled(

@@ -11,9 +11,10 @@ tuple of steps, changed by copying.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from limecraft_jax.bounds import short
 from limecraft_jax.edits.knobs import Knob, Scene
 from limecraft_jax.edits.moves import Flip, Power, Remove, Rotate, Scale, Shift
 from limecraft_jax.edits.paints import Blur, Brightness, Contrast, Hue, Noise, Offset, Recolor
@@ -67,11 +68,19 @@ Stack = tuple[Step, ...]
 
 
 def apply(
-    image: Float32[np.ndarray, "h w c"], mask: Int32[np.ndarray, "h w"], stack: Sequence[Step]
+    image: Float32[np.ndarray, "h w c"],
+    mask: Int32[np.ndarray, "h w"],
+    stack: Sequence[Step],
+    between: Callable[[], None] | None = None,
 ) -> Scene:
-    """The picture and its mask after all steps that are on, first to last."""
+    """The picture and its mask after all steps that are on, first to last.
+
+    `between` is called before every step: what it raises ends the work there.
+    """
     scene = Scene(image, mask)
     for step in stack:
+        if between:
+            between()
         if step.on:
             scene = step.edit(*scene, step.regions)
     return scene
@@ -145,12 +154,14 @@ def from_record(record: dict[str, Any]) -> Step:
     name, regions = settings.pop("edit", None), settings.pop("regions", ())
     on = bool(settings.pop("on", True))
     if name not in EDITS:
-        raise unknown("edit", name, EDITS)
+        raise unknown("edit", str(name)[:60], EDITS)
     known = [field.name for field in dataclasses.fields(EDITS[name])]
     for parameter in settings:
         if parameter not in known:
             expected = ", ".join(known) or "none"
-            raise InputError(f"{name} must have known parameters ({expected}), got {parameter!r}.")
+            raise InputError(
+                f"{name} must have known parameters ({expected}), got {short(parameter)}."
+            )
     return Step(EDITS[name](**settings), tuple(regions), on)
 
 

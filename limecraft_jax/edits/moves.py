@@ -196,7 +196,7 @@ class Flip(_Moving):
 
     def __post_init__(self):
         if self.axis not in self.axes:
-            raise unknown("axis", self.axis, self.axes)
+            raise unknown("axis", str(self.axis)[:60], self.axes)
 
     def there(self, points, reach):
         """x with one sign turned."""

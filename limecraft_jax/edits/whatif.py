@@ -9,6 +9,7 @@ once. Pictures go through the very network step that explains them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from limecraft_jax.models.classifier import Classifier
 
     Model = Classifier | BlackBox | Callable
+    Between = Callable[[], None] | None
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ def sweep(
     make: Callable[[float], Sequence[Step]],
     values: Sequence[float] | np.ndarray,
     jitters: Sequence[Jitter] = (),
+    between: Between = None,
 ) -> Sweep:
     """Ask the model about one edited picture per value.
 
@@ -191,10 +194,12 @@ def sweep(
         The doses, in the order wanted.
     jitters
         Slightly different masks to do it all again with, for example `JITTERS`.
+    between
+        Called before every edit: what it raises ends the work there.
     """
     doses = np.asarray(values, float)
     stacks = [tuple(make(float(dose))) for dose in doses]
-    before, probs, jittered = _ask(model, image, mask, stacks, jitters)
+    before, probs, jittered = _ask(model, image, mask, stacks, jitters, between)
     return Sweep(doses, before, probs, jittered)
 
 
@@ -205,10 +210,11 @@ def grid(
     make: Callable[[float, float], Sequence[Step]],
     rows: Sequence[float] | np.ndarray,
     columns: Sequence[float] | np.ndarray,
+    between: Between = None,
 ) -> Float[np.ndarray, "r c k"]:
     """Probabilities over two parameters; `make` gives the stack for a row and a column value."""
     stacks = [tuple(make(float(row), float(column))) for row in rows for column in columns]
-    probs = _ask(model, image, mask, stacks, ())[1]
+    probs = _ask(model, image, mask, stacks, (), between)[1]
     return probs.reshape(len(rows), len(columns), -1)
 
 
@@ -218,9 +224,10 @@ def nuisance(
     mask: Int32[np.ndarray, "h w"],
     stack: Sequence[Step],
     jitters: Sequence[Jitter] = JITTERS,
+    between: Between = None,
 ) -> Effect:
     """The effect of a stack of edits, with its spread over slightly different masks."""
-    return sweep(model, image, mask, lambda _: stack, [0.0], jitters).effect(0)
+    return sweep(model, image, mask, lambda _: stack, [0.0], jitters, between).effect(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,6 +266,7 @@ def smallest(
     ends: Sequence[float],
     scan: int = 32,
     tolerance: float | None = None,
+    between: Between = None,
 ) -> Smallest:
     """Search for the dose nearest to `start` at which another class is on top.
 
@@ -267,7 +275,7 @@ def smallest(
 
     Parameters
     ----------
-    model, image, mask, make
+    model, image, mask, make, between
         As in `sweep`.
     start
         Where nothing is edited, for example 0 degrees or power 1.
@@ -287,9 +295,8 @@ def smallest(
     if not tolerance > 0:
         raise InputError(f"tolerance must be > 0, got {tolerance:g}.")
 
-    scans = tuple(
-        sweep(model, image, mask, make, np.linspace(start, end, scan + 1)) for end in ends
-    )
+    asked = functools.partial(sweep, model, image, mask, make, between=between)
+    scans = tuple(asked(np.linspace(start, end, scan + 1)) for end in ends)
     before = scans[0].probs[0]
     same = int(before.argmax())
 
@@ -301,8 +308,7 @@ def smallest(
             if abs(far - near) <= tolerance or np.isin(inner, (near, far)).all():
                 return float(far), ends[1]
             doses = np.concatenate([[near], inner, [far]])
-            between = sweep(model, image, mask, make, inner).probs
-            probs = np.concatenate([ends[:1], between, ends[1:]])
+            probs = np.concatenate([ends[:1], asked(inner).probs, ends[1:]])
         return None
 
     found = [answer for line in scans if (answer := narrow(line.values, line.probs))]
@@ -318,27 +324,27 @@ def _ask(
     mask: Int32[np.ndarray, "h w"],
     stacks: list[tuple[Step, ...]],
     jitters: Sequence[Jitter],
+    between: Between,
 ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "v k"], Float[np.ndarray, "j v k"]]:
     """Answers to the picture itself, to every stack, and to every stack on every jittered mask."""
 
     def pictures() -> Iterator[Float32[np.ndarray, "h w c"]]:
         yield image
-        yield from _edited(image, mask, stacks)
-        for jitter in jitters:
-            yield from _edited(image, jitter(mask), stacks)
+        for own in (mask, *(jitter(mask) for jitter in jitters)):
+            yield from _edited(image, own, stacks, between)
 
     probs = lime.classify(model, pictures())
     rest = probs[1:].reshape(1 + len(jitters), len(stacks), -1)
     return probs[0], rest[0], rest[1:]
 
 
-def _edited(image, mask, stacks):
+def _edited(image, mask, stacks, between):
     """The picture after each stack. What all stacks begin with is done once."""
     if not stacks:
         raise InputError("a sweep needs values, got none.")
     common, shortest = 0, min(len(stack) for stack in stacks)
     while common < shortest and len({stack[common] for stack in stacks}) == 1:
         common += 1
-    image, mask = apply(image, mask, stacks[0][:common])
+    image, mask = apply(image, mask, stacks[0][:common], between)
     for stack in stacks:
-        yield apply(image, mask, stack[common:]).image
+        yield apply(image, mask, stack[common:], between).image

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import io
 import json
+import re
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from limecraft_jax.bounds import short
 from limecraft_jax.files.images import LEAST_SIDE, MAX_SIDE, array_header, decode, open_header
 from limecraft_jax.types import InputError
 
@@ -20,11 +24,12 @@ if TYPE_CHECKING:
 MOST_BYTES = 200_000_000  # of the file as it comes
 RATIO = 200  # bytes of JSON unpacked per byte packed; ours stay below 20
 FREE = 1_000_000  # bytes; below that the ratio does not matter
+MOST_VALUES = 4_000_000  # of JSON; an empty mapping is 2 bytes in the file and 64 in memory
 AGAIN = "save the session again"
 
 
-def members(data: bytes, known: Mapping[str, int], needed: Collection[str]) -> dict[str, bytes]:
-    """Contents of a zip file by name; sizes are checked before anything is unpacked.
+class Archive:
+    """A zip file of which only what is asked for is unpacked, never more than it says.
 
     Parameters
     ----------
@@ -40,22 +45,56 @@ def members(data: bytes, known: Mapping[str, int], needed: Collection[str]) -> d
     InputError
         If it is no zip file, damaged, encrypted, or holds anything else.
     """
-    if len(data) > MOST_BYTES:
-        raise InputError(
-            f"a session bundle must have at most {MOST_BYTES // 1_000_000} MB, "
-            f"got {len(data) // 1_000_000} MB."
-        )
-    if not data.startswith(b"PK"):
-        raise InputError("a session bundle must be a zip file, got another file: choose another.")
+
+    def __init__(self, data: bytes, known: Mapping[str, int], needed: Collection[str]):
+        if len(data) > MOST_BYTES:
+            raise InputError(
+                f"a session bundle must have at most {MOST_BYTES // 1_000_000} MB, "
+                f"got {len(data) // 1_000_000} MB."
+            )
+        if not data.startswith(b"PK"):
+            raise InputError(
+                "a session bundle must be a zip file, got another file: choose another."
+            )
+        with _whole():
+            self._file = zipfile.ZipFile(io.BytesIO(data))
+        entries = self._file.infolist()
+        _check([entry.filename for entry in entries], known, needed)
+        for entry in entries:
+            _check_size(entry, known[entry.filename])
+        self._entries = {entry.filename: entry for entry in entries}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def read(self, name: str) -> bytes:
+        """The contents of one member.
+
+        Raises
+        ------
+        InputError
+            If it is damaged, encrypted, or of another size than the file says.
+        """
+        entry = copy.copy(self._entries[name])
+        size = entry.file_size
+        # zipfile inflates all that it is given and cuts that to the size told. Ask for one byte
+        # more than that, and it stops inflating there: a member that lies is found out cheaply.
+        entry.file_size = size + 1
+        with _whole():
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise NotImplementedError  # the others take as much memory as they please
+            with self._file.open(entry) as member:
+                content = member.read(size + 1)
+            if len(content) != size:
+                raise zipfile.BadZipFile
+        return content
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """Whatever a damaged zip file stumbles over becomes one sentence."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as file:
-            entries = file.infolist()
-            _check([entry.filename for entry in entries], known, needed)
-            for entry in entries:
-                _check_size(entry, known[entry.filename])
-            return {entry.filename: file.read(entry) for entry in entries}
-    except InputError:
-        raise
+        yield
     except (
         zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError,
         ValueError, OverflowError,
@@ -94,6 +133,12 @@ def mapping(data: bytes, name: str) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
+    values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
+    if values > MOST_VALUES:
+        raise InputError(
+            f"{name} must hold at most {MOST_VALUES // 1_000_000} million values, got about "
+            f"{values / 1e6:.1f} million: {AGAIN}."
+        )
     try:
         value = json.loads(data, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
@@ -141,8 +186,8 @@ def labels(data: bytes, shape: tuple[int, ...]) -> Int32[np.ndarray, "h w"]:
 
 
 def text(value: object, what: str) -> str:
-    """A short text."""
-    if not isinstance(value, str) or len(value) > 500:
+    """A short text that can be shown and written: JSON may hold halves of characters."""
+    if not isinstance(value, str) or len(value) > 500 or _SURROGATE.search(value):
         raise InputError(f"{what} must be a short text, got {short(value)}: {AGAIN}.")
     return value
 
@@ -157,7 +202,4 @@ def count(value: object, what: str, most: int) -> int:
     return value
 
 
-def short(value: object) -> str:
-    """A value as one short line."""
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+_SURROGATE = re.compile("[\ud800-\udfff]")

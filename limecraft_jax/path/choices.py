@@ -1,6 +1,8 @@
 """Settings as plain data for a JSON file, and back: by names from the registries, never by code.
 
 Settings(segmenter=KMeans(20.0), ...)  <->  {"segmenter": {"choice": "kmeans", ...}, ...}
+
+Such a file may come from a stranger; a choice refuses what is beyond its bounds when it is made.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import dataclasses
 import math
 from typing import Any
 
-from limecraft_jax.files.archive import short
+from limecraft_jax.bounds import short
 from limecraft_jax.path.kernel import KERNELS
 from limecraft_jax.path.lime import Settings
 from limecraft_jax.path.replace import REPLACEMENTS
@@ -56,13 +58,13 @@ def from_record(record: object) -> Settings:
     Raises
     ------
     InputError
-        If a name is unknown, or a value of another kind than its default or out of range.
+        If a name is unknown, or a value of another kind than its default or out of its bounds.
     """
     given = _mapping("settings", record)
     known = {field.name: field.default for field in dataclasses.fields(Settings)}
     for name in given:
         if name not in known:
-            raise unknown("setting", name, known)
+            raise unknown("setting", name[:60], known)
     return Settings(**{name: _value(name, value) for name, value in given.items()})
 
 

@@ -36,7 +36,7 @@ class Exponential:
 
     def __call__(self, kept: Float[Array, ""]) -> Float[Array, ""]:
         """Weight in [0, 1] of a sample that keeps the share ``kept`` of its superpixels."""
-        return jnp.exp(-((1 - jnp.sqrt(kept)) ** 2) / (2 * self.width**2))
+        return jnp.exp(-((1 - jnp.sqrt(kept)) ** 2) / (2.0 * self.width**2))
 
 
 KERNELS: dict[str, type] = {"exponential": Exponential}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from limecraft_jax.bounds import MOST_COUNT
 from limecraft_jax.path.designs import (
     DESIGNS,
     EXHAUSTIVE_LIMIT,
@@ -46,7 +47,6 @@ __all__ = [
 ]
 
 MOST_SAMPLES = 1_000_000  # a guard against a slip of the pen; z alone is then a gigabyte
-MOST_SUPERPIXELS = 2000  # the fit's d x d matrices then take 32 MB each, and seconds
 ATTEMPTS = 20  # tables drawn before it is said that a design cannot tell the superpixels apart
 
 
@@ -69,8 +69,8 @@ def settle(design: Design, n: int, d: int) -> Design:
     """
     if n > MOST_SAMPLES:
         raise InputError(f"samples must be at most {MOST_SAMPLES}, got {n}: ask for fewer.")
-    if d > MOST_SUPERPIXELS:
-        raise InputError(f"superpixels must be at most {MOST_SUPERPIXELS}, got {d}: ask for fewer.")
+    if d > MOST_COUNT:
+        raise InputError(f"superpixels must be at most {MOST_COUNT}, got {d}: ask for fewer.")
     if design.complete:
         return design
     if d <= EXHAUSTIVE_LIMIT and 2**d <= n:

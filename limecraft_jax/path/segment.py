@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import label
 
+from limecraft_jax.bounds import MOST_COUNT
 from limecraft_jax.path import superpixels
 from limecraft_jax.path.segmenters import SEGMENTERS, Counted, KMeans, Segmenter
 from limecraft_jax.types import InputError, Segmentation, unknown
@@ -64,10 +65,12 @@ def segment(
     """
     rgb = _as_rgb(image)
     which, values = _regions(mask, rgb.shape[:2])
-    wanted, notes = _counts(inside, outside, np.bincount(which.ravel(), minlength=len(values) + 1))
+    areas = np.bincount(which.ravel(), minlength=len(values) + 1)
+    wanted, notes = _counts(inside, outside, areas)
     pieces = label(which, background=-1, connectivity=1)
     first = np.unique(pieces, return_index=True)[1]
     home = which.ravel()[first]  # the region of each piece, 0 for the rest
+    _bounded(max(len(home), int(np.minimum(wanted, areas).sum())))
     if isinstance(segmenter, Counted):
         raw = _cut(segmenter, rgb, pieces, home, wanted)
     else:
@@ -75,6 +78,7 @@ def segment(
     labels = _tidy(raw, pieces)
 
     _, first, labels = np.unique(labels, return_index=True, return_inverse=True)
+    _bounded(len(first))
     home = which.ravel()[first]
     order = np.lexsort((first, np.where(home == 0, len(values) + 1, home)))
     labels = np.argsort(order)[labels.reshape(which.shape)].astype(np.int32)
@@ -82,6 +86,14 @@ def segment(
     if segmenter.counted:
         notes += _notes(which, pieces, home, wanted, values)
     return Segmentation(labels, region, tuple(notes) if segmenter.counted else ())
+
+
+def _bounded(count: int) -> None:
+    if count > MOST_COUNT:
+        raise InputError(
+            f"superpixels must be at most {MOST_COUNT} in all, got {count}: ask for fewer, "
+            "or draw fewer pieces."
+        )
 
 
 def suggest(

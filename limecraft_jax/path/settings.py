@@ -55,6 +55,8 @@ class Settings:
         for name, count in counts:
             if count is not None:
                 bounds.whole(name, count, 0, bounds.MOST_COUNT, "0 makes one superpixel")
+        if isinstance(self.inside, tuple):
+            bounds.whole("inside, all counts together,", sum(self.inside), 0, bounds.MOST_COUNT)
         bounds.whole("total", self.total, 1, bounds.MOST_COUNT)
         bounds.whole("samples", self.samples, 1, sample.MOST_SAMPLES)
         bounds.whole("seed", self.seed, 0, bounds.MOST_SEED)

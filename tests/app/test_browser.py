@@ -101,7 +101,10 @@ SQUARE = ((0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6), (0.2, 0.21))
 
 def choose(page: Page, label: str, option: str) -> None:
     """Pick an entry of a select box."""
-    page.get_by_role("combobox", name=label).first.click()
+    box = page.get_by_role("combobox", name=label).first
+    box.scroll_into_view_if_needed()  # an open menu closes when the page moves
+    idle(page)
+    box.click()
     page.get_by_role("option", name=option).first.click()
     idle(page)
 

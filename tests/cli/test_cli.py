@@ -282,7 +282,7 @@ def test_a_model_of_ones_own(attribute, classes, explain):
 # ------------------------------------------------------------------ what it says
 
 SEED = f"a whole number from 0 to {2**53 - 1}"
-COUNT = "a whole number from 0 to 10000"
+COUNT = "a whole number from 0 to 2000"
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,14 @@ def test_everything_is_written_and_agrees_with_the_api(files, edited):
     assert written.startswith("Written: ")
 
 
+def test_settings_that_no_session_can_hold_are_told_before_any_question(run, tmp_path):
+    given = ("edit", "one.png", "--mask", "regions.png", "--out", tmp_path / "out")
+    status, _, said = run(*given, "--model", "no:such", "--flip", "vertical", "--width", "1e7")
+    assert status == 2
+    assert said.startswith("limecraft_jax: width ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_edits_apply_in_the_order_given(files, edited):
     """What was pushed over the border first is lost, so turning it back is another thing."""
     turn, move = ("--rotate", 180), ("--shift", 13, 0)

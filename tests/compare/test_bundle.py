@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from limecraft_jax import models
-from limecraft_jax.compare import bundle
+from limecraft_jax.compare import bundle, same
 from limecraft_jax.compare.variants import compare
 from limecraft_jax.edits.edit import Noise, Remove, Rotate, Shift, Step
 from limecraft_jax.files import images, masks
@@ -142,6 +142,16 @@ def test_the_smallest_difference_is_told_with_its_place(packed, model):
     assert extra == "extra: 1 then, None now"
 
 
+def test_names_that_only_the_file_has_do_not_flood_the_report(packed, model):
+    read = bundle.read(packed)
+    now = bundle.replay(read, model)
+    read.results.update({f"{i}{'x' * 999}": i for i in range(9999)})
+    read.results["limecraft_jax"] = "1" * 9999
+    checked = bundle.check(read, now, CLASSES)
+    assert len(checked.differences) == same.MOST_MORE
+    assert all(len(line) < 200 for line in [*checked.differences, *checked.notes])
+
+
 def test_another_model_is_told_by_its_numbers_and_its_classes(packed):
     read = bundle.read(packed)
     now = bundle.replay(read, tiny.classifier(24, 20, 3, k=2, seed=1))
@@ -265,6 +275,42 @@ def test_settings_that_cannot_be_are_one_sentence(record, sentence):
     assert str(told.value).startswith(sentence)
 
 
+def numbers():
+    """Every number that settings hold: name, the record that holds one, low and high end."""
+    for field in dataclasses.fields(lime.Settings):
+        if field.name not in choices.REGISTRIES:
+            yield field.name, lambda value, name=field.name: {name: value}
+        for choice, kind in choices.REGISTRIES.get(field.name, {}).items():
+            for parameter in dataclasses.fields(kind):
+                if type(parameter.default) in (int, float):
+                    record = {"choice": choice}
+                    yield (
+                        f"{parameter.name} of {choice}",
+                        lambda value, what=field.name, record=record, name=parameter.name: {
+                            what: {**record, name: value}
+                        },
+                    )
+
+
+NUMBERS = dict(numbers())
+
+
+@pytest.mark.parametrize("value", [10**300, -(10**300), 2**64])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_of_the_settings_has_bounds(name, value):
+    with pytest.raises(InputError) as told:
+        choices.from_record(NUMBERS[name](value))
+    assert name.split()[0] in str(told.value)
+    assert "got " in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("counts", [[2001], [1000, 1001], [0, -1], [10**40, 1]])
+def test_counts_of_regions_are_bounded_one_by_one_and_together(counts):
+    with pytest.raises(InputError, match=r"inside.*, got"):
+        choices.from_record({"inside": counts})
+
+
 # ------------------------------------------------------------------ files from strangers
 
 
@@ -293,6 +339,14 @@ def array(values) -> bytes:
     out = io.BytesIO()
     np.save(out, values)
     return out.getvalue()
+
+
+def with_regions(packed: bytes, count: int) -> bytes:
+    """A larger picture, and that many regions drawn on it."""
+    mask = np.arange(40 * 40).reshape(40, 40)
+    mask[mask > count] = 0
+    image = array(np.zeros((40, 40, 3), np.float32))
+    return changed(packed, image__npy=image, mask__png=masks.save_labels(mask))
 
 
 def announced(shape) -> bytes:
@@ -426,6 +480,10 @@ STEP = "a step of a session must name its edit and its regions, got "
             "mask.png must be a PNG of 20 × 24 pixels like the image, got PNG of 9 × 9: ",
         ),
         (
+            lambda p: with_regions(p, 1001),
+            "the regions of a session must be at most 1000, got 1001: draw fewer.",
+        ),
+        (
             lambda p: changed(p, mask__png=images.to_png(np.zeros((24, 20, 3)))),
             "mask.png must be 16-bit gray, got mode RGB: ",
         ),
@@ -441,6 +499,10 @@ def test_files_from_strangers_are_one_sentence(spoil, sentence, packed):
 
 def step(packed: bytes, record: dict) -> bytes:
     return session(packed, variants=[{"name": "a", "steps": [record]}])
+
+
+def test_as_many_regions_as_may_be_are_read(packed):
+    assert len(np.unique(bundle.read(with_regions(packed, bundle.MOST_REGIONS)).mask)) == 1001
 
 
 def test_a_missing_bundle_is_one_sentence(tmp_path):

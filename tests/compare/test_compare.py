@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from limecraft_jax.compare import webreport
-from limecraft_jax.compare.variants import compare, record, settled, table, words
+from limecraft_jax.compare.variants import compare, record, settled, stages, table, words
 from limecraft_jax.edits import edit
 from limecraft_jax.edits.edit import Brightness, Flip, Noise, Offset, Remove, Rotate, Shift, Step
 from limecraft_jax.models.blackbox import BlackBox
@@ -98,6 +99,37 @@ def test_no_mask_and_no_variant_is_a_plain_explanation(scene, model):
     (only,) = compare(model, scene[0], None, [], SETTINGS)
     alone = lime.explain(scene[0], model, None, SETTINGS)
     np.testing.assert_array_equal(only.explanation.fit.coef, alone.fit.coef)
+
+
+def test_a_comparison_goes_step_by_step(scene, model):
+    """Every edit, every batch and every finished variant is a place to stop at."""
+    model = model.with_batch(20)
+    seen = list(stages(model, *scene, [("both", BOTH)], SETTINGS))
+    told = [
+        (len(s.finished), s.name, s.editing, s.neighborhood and len(s.neighborhood.probs))
+        for s in seen
+    ]
+    first = [(0, "original", False, n) for n in (0, 20, 40, 60, 64)]
+    second = [(1, "both", False, n) for n in (0, 20, 40, 60, 64)]
+    edits = [(0, "both", True, None)] * len(BOTH)
+    assert told == [*edits, *first, (1, "original", False, None), *second, (2, "both", False, None)]
+
+
+def test_a_stopped_comparison_goes_on_to_the_same_bits(scene, model):
+    model = model.with_batch(20)
+    given = [("bright", BRIGHT), ("both", BOTH)]
+    whole = compare(model, *scene, given, SETTINGS)
+    runs, stopped = 0, None
+    while stopped is None or len(stopped.finished) < len(whole):
+        work = stages(model, *scene, given, SETTINGS, stopped)
+        stopped = list(itertools.islice(work, 7))[-1]  # edits, and two or three batches
+        runs += 1
+    assert runs > 3
+    for ours, theirs in zip(stopped.finished, whole, strict=True):
+        assert (ours.name, ours.stack) == (theirs.name, theirs.stack)
+        np.testing.assert_array_equal(ours.image, theirs.image)
+        np.testing.assert_array_equal(ours.probs, theirs.probs)
+        np.testing.assert_array_equal(ours.explanation.fit.coef, theirs.explanation.fit.coef)
 
 
 def test_progress_names_the_variant(scene, model):

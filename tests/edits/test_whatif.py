@@ -344,3 +344,48 @@ def test_an_edit_that_the_model_cannot_see_has_no_effect():
 
 def test_a_jitter_of_two_pixels_grows_by_two():
     np.testing.assert_array_equal(Jitter(grow=2)(MASK), Jitter(grow=1)(Jitter(grow=1)(MASK)))
+
+
+class Stop(BaseException):
+    """Not an error: nothing may catch it."""
+
+
+def brighter(angle, amount=0.1):
+    return (Step(Rotate(angle), (1,)), Step(Brightness(amount), (1,)))
+
+
+WAYS = {
+    "apply": lambda ask, between: apply(IMAGE, MASK, brighter(3.0), between),
+    "sweep": lambda ask, between: whatif.sweep(
+        ask, IMAGE, MASK, brighter, [1, 2, 3], JITTERS[:2], between
+    ),
+    "grid": lambda ask, between: whatif.grid(
+        ask, IMAGE, MASK, brighter, [1, 2], [0.1, 0.2], between
+    ),
+    "nuisance": lambda ask, between: whatif.nuisance(
+        ask, IMAGE, MASK, brighter(3.0), between=between
+    ),
+    "smallest": lambda ask, between: whatif.smallest(
+        ask, IMAGE, MASK, brighter, 0, [9], scan=2, between=between
+    ),
+}
+
+
+@pytest.mark.parametrize("work", WAYS.values(), ids=WAYS)
+def test_work_ends_before_any_edit_at_which_it_is_told_to(work):
+    network, calls = model(), []
+
+    def between():
+        calls.append(1)
+        if len(calls) == stop:
+            raise Stop
+
+    stop = 0
+    work(network, between)
+    whole = len(calls)
+    assert whole >= 2
+    for stop in {1, 2, whole}:
+        calls.clear()
+        with pytest.raises(Stop):
+            work(network, between)
+        assert len(calls) == stop

@@ -292,6 +292,22 @@ def test_everything_drawn_ignores_outside():
     assert one.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("mask", "inside", "outside", "segmenter", "count"),
+    [
+        (None, 0, 2001, segmenters.KMeans(), 2001),
+        (None, 0, 10**30, segmenters.KMeans(), 128 * 128),
+        (None, 0, 0, segmenters.Felzenszwalb(0.001, 0.0, 1), "1....: ask"),
+        (np.indices((128, 128)).sum(0) % 2, 0, 0, segmenters.KMeans(), 128 * 128),
+    ],
+)
+def test_more_superpixels_than_any_fit_can_hold_are_one_sentence(
+    mask, inside, outside, segmenter, count
+):
+    with pytest.raises(InputError, match=f"superpixels must be at most 2000 in all, got {count}"):
+        segment(noise(128, 128, 3), mask, inside, outside, segmenter)
+
+
 # The segmenters, one by one
 
 

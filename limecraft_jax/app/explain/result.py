@@ -95,7 +95,7 @@ def show(job: Job) -> None:
         name = job.classes[target]
         lit = _picked(explanation, target)
         picture = draw.overlay(explanation, target, shown, opacity, palette, lines, lit)
-        _headline(explanation, target, name)
+        _headline(explanation, target, look.text(name))
         from limecraft_jax.app.explain import charts
 
         st.vega_lite_chart(
@@ -105,8 +105,8 @@ def show(job: Job) -> None:
             alt=f"The picture colored by what speaks for {name} and what speaks against it",
         )
         _shares(explanation, target, name, palette, rule)
-        _trust(explanation, target, name, shown)
-        _details(job, explanation, target, name)
+        _trust(explanation, target, look.text(name), shown)
+        _details(job, explanation, target, look.text(name))
         _downloads(job, explanation, target, name, picture, width, penalty)
 
 

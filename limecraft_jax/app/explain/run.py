@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from limecraft_jax.app.shared import cache, look
+from limecraft_jax.app.shared import cache, look, work
 from limecraft_jax.app.shared.canvas import Cut
 from limecraft_jax.app.shared.choose import Subject
 from limecraft_jax.app.shared.session import Job, Session, one_sentence
@@ -71,28 +71,19 @@ def watch(
     from limecraft_jax.path import lime
     from limecraft_jax.show.draw import overlay
 
-    row, stop = st.columns([4, 1], vertical_alignment="center")
-    bar = row.progress(0.0, "Getting ready …")
-    stop.button("Stop", icon=":material/stop:", key="stop", width="stretch")
+    bar = work.Bar("stop", len(neighborhood.probs) / len(neighborhood.z))
     slot = st.empty()
     classifier, card = cache.model(subject.card.name), subject.card
-    batches = lime.query(classifier, neighborhood)
     start = last = time.monotonic() - spent
-    asked_before, pause = len(neighborhood.probs), 0.0
-    while True:
-        with cache.gate():
-            answered = next(batches, None)
-        if answered is None:
-            return
+    pause = 0.0
+    for answered in work.batches(lime.query(classifier, neighborhood)):
         neighborhood = answered
         now = time.monotonic()
         session.job = Job(
             key, card.name, card.title, card.classes, settings, neighborhood, now - start
         )
-        done, planned = len(neighborhood.probs), len(neighborhood.z)
-        rate = (now - start - spent) / max(done - asked_before, 1)
-        left = rate * (planned - done)
-        bar.progress(done / planned, f"{done / planned:.0%} · about {left:.0f} s left")
+        done = len(neighborhood.probs)
+        bar.tell(done / len(neighborhood.z))
         if neighborhood.done or now - last >= pause:
             target = int(np.argmax(neighborhood.probs[0]))
             picture = overlay(lime.resolve(neighborhood, settings.kernel, settings.ridge), target)

@@ -1,15 +1,20 @@
 """Everything that is kept between reruns and visitors, in one place.
 
 Keys are names and hashes made here; pictures and choices themselves travel in arguments whose
-names begin with an underscore, which Streamlit does not hash.
+names begin with an underscore, which Streamlit does not hash. What shows a visitor's picture has
+the scope of the session: it is forgotten when the page is closed.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import hashlib
 import json
+import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,36 +67,51 @@ def examples() -> list[dict[str, Any]]:
     return json.loads((EXAMPLES / "index.json").read_text())
 
 
+def picture(key: str, source: bytes | str, card: ModelCard) -> Shown:
+    """Read a picture and prepare it for a model; `source` is a file's bytes, or a name of ours."""
+    if isinstance(source, str):
+        return _example(key, source, card)
+    return _upload(key, source, card)
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
-def picture(key: str, _source: bytes | str, _card: ModelCard) -> Shown:
-    """Read a picture and prepare it for a model; ``_source`` is a file's bytes or name."""
+def _example(key: str, _source: str, _card: ModelCard) -> Shown:
+    return _prepared(_source, _card)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, scope="session")
+def _upload(key: str, _source: bytes, _card: ModelCard) -> Shown:
+    return _prepared(_source, _card)
+
+
+def _prepared(source: bytes | str, card: ModelCard) -> Shown:
     from limecraft_jax.show.draw import enlarge
 
-    if isinstance(_source, str) and _source.startswith("skimage:"):
+    if isinstance(source, str) and source.startswith("skimage:"):
         import skimage.data
 
-        photo = getattr(skimage.data, _source.partition(":")[2])()
+        photo = getattr(skimage.data, source.partition(":")[2])()
         photo = photo[0] if isinstance(photo, tuple) else photo  # one for each eye, and a map
         loaded = images.Loaded(np.asarray(photo, np.float32)[..., :3] / 255)
     else:
-        loaded = images.load_image(_source)
-    pixels = _card.prepare(loaded.pixels)
+        loaded = images.load_image(source)
+    pixels = card.prepare(loaded.pixels)
     notes = loaded.notes
     h, w = loaded.pixels.shape[:2]
-    if _card.crop:
+    if card.crop:
         notes += (
-            f"This classifier looks at the middle of a picture, {_card.width} × {_card.height} "
+            f"This classifier looks at the middle of a picture, {card.width} × {card.height} "
             f"pixels; this one has {w} × {h}.",
         ) * (loaded.pixels.shape[:2] != pixels.shape[:2])
-    elif abs(h * _card.width / (w * _card.height) - 1) > 0.02:
+    elif abs(h * card.width / (w * card.height) - 1) > 0.02:
         notes += (
             f"The picture is {w} × {h} pixels; this classifier sees it stretched to "
-            f"{_card.width} × {_card.height}.",
+            f"{card.width} × {card.height}.",
         )
     return Shown(digest(pixels), pixels, images.to_jpeg(enlarge(pixels)), notes)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=16, show_spinner=False, scope="session")
 def backdrop(key: str, _image: np.ndarray, _mask: np.ndarray, _colors: dict) -> bytes:
     """A picture with the regions of an uploaded mask, to draw upon (JPEG)."""
     from limecraft_jax.show.draw import regions
@@ -99,13 +119,13 @@ def backdrop(key: str, _image: np.ndarray, _mask: np.ndarray, _colors: dict) -> 
     return images.to_jpeg(regions(_image, _mask, _colors))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False, scope="session")
 def superpixels(key: str, _image: np.ndarray, _mask: np.ndarray, _choice: tuple) -> Segmentation:
     """The superpixels of a picture; ``_choice`` is (inside, outside, segmenter)."""
     return segment(_image, _mask, *_choice)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=16, show_spinner=False, scope="session")
 def preview(key: str, _image: np.ndarray, _segmentation: Segmentation, _colors: dict) -> bytes:
     """The superpixels as a picture (JPEG)."""
     from limecraft_jax.show.draw import superpixels as drawn
@@ -163,17 +183,50 @@ def prediction(name: str, key: str, _image: np.ndarray) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def nuisance(name: str, key: str, _image: np.ndarray, _mask: np.ndarray, _stack: Stack) -> Effect:
+def nuisance(
+    name: str,
+    key: str,
+    _image: np.ndarray,
+    _mask: np.ndarray,
+    _stack: Stack,
+    _between: Callable[[], None],
+) -> Effect:
     """The effect of edits, with its spread over slightly different outlines."""
     from limecraft_jax.edits import whatif
 
-    return whatif.nuisance(model(name), _image, _mask, _stack)
+    return whatif.nuisance(model(name), _image, _mask, _stack, between=_between)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def file(key: str, _data: bytes, suffix: str) -> str:
-    """An uploaded file put where a path can name it, for as long as the server lives."""
-    path = Path(tempfile.mkdtemp(prefix="limecraft-")) / f"{key}{suffix}"
+@st.cache_resource(show_spinner=False)
+def folder() -> Path:
+    """Where visitors' files lie; it goes when the program ends."""
+    made = Path(tempfile.mkdtemp(prefix="limecraft-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+def _remove(path: str) -> None:
+    """Delete a visitor's file, and the visitor's folder with the last one."""
+    Path(path).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # others lie there still
+        Path(path).parent.rmdir()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, scope="session", on_release=_remove)
+def file(key: str, owner: str, _data: bytes) -> str:
+    """An uploaded file put where a path can name it, until its visitor leaves or brings others.
+
+    The same file of the same visitor always lies in the same place.
+
+    Parameters
+    ----------
+    key
+        Of the contents.
+    owner
+        Name of the visitor's session.
+    """
+    path = folder() / owner / key
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(_data)
     return str(path)
 

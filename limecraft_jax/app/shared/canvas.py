@@ -8,8 +8,9 @@ import numpy as np
 import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
-from limecraft_jax.app.shared import cache, choose, look, strokes
+from limecraft_jax.app.shared import cache, choose, limits, look, strokes
 from limecraft_jax.app.shared.session import Session, Sketch, one_sentence
+from limecraft_jax.bounds import MOST_COUNT
 from limecraft_jax.files import masks
 from limecraft_jax.path.segment import suggest
 from limecraft_jax.path.segmenters import SEGMENTERS, Segmenter
@@ -165,7 +166,7 @@ def superpixels(session: Session, subject: choose.Subject, drawing: strokes.Draw
     total = st.slider(
         "Superpixels in all",
         2,
-        200,
+        limits.MOST_TOTAL,
         min(100, h * w // 160 * 10),
         key=f"total-{subject.card.name}",
         persist_state="session",
@@ -220,7 +221,7 @@ def count(sketch: Sketch, region: int, suggested: int, subject: choose.Subject) 
     return st.number_input(
         label,
         0,
-        5000,
+        MOST_COUNT,
         key=key,
         on_change=set_by_hand,
         help="0 keeps it whole, as one superpixel." if region >= 0 else None,

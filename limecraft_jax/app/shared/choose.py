@@ -114,30 +114,36 @@ def known(session: Session, name: str) -> ModelCard:
 
 def about(card: ModelCard) -> None:
     """The classifier's card."""
-    with st.expander(f"About this classifier: {card.about.split('. ')[0].rstrip('.')}."):
-        st.markdown(card.about)
+    short = card.about.split(". ")[0].rstrip(".")
+    with st.expander(f"About this classifier: {look.text(short)}."):
+        st.markdown(look.text(card.about))
         st.markdown(
-            "\n".join(f"- {what}: **{look.percent(value)}**" for what, value in card.accuracy)
+            "\n".join(
+                f"- {look.text(what)}: **{look.percent(value)}**" for what, value in card.accuracy
+            )
         )
         trained = f"Trained {card.trained} on: {card.data} {card.license}" if card.trained else ""
         size = f"{card.parameters:,} parameters, " if card.parameters else ""
         st.caption(
-            f"{card.architecture} {size}{len(card.classes)} classes, sees {card.width} × "
-            f"{card.height} pixels. {trained}"
+            look.text(
+                f"{card.architecture} {size}{len(card.classes)} classes, sees {card.width} × "
+                f"{card.height} pixels. {trained}"
+            )
         )
 
 
 def say(subject: Subject) -> np.ndarray | None:
     """What the classifier answers, in one sentence and as bars."""
     with one_sentence():
-        with st.spinner(f"Loading and asking: {subject.card.title} …"):
+        with st.spinner(f"Loading and asking: {look.text(subject.card.title)} …"):
             probs = cache.prediction(subject.card.name, subject.shown.key, subject.shown.pixels)
         best = np.argsort(-probs, kind="stable")[:5]
         names = subject.card.classes
-        sentence = f"It says **{names[best[0]]}**, {look.percent(float(probs[best[0]]))} sure."
+        sure = look.percent(float(probs[best[0]]))
+        sentence = f"It says **{look.text(names[best[0]])}**, {sure} sure."
         if subject.truth:
             right = subject.truth == names[best[0]]
-            sentence += f" The picture really shows **{subject.truth}**, so it is " + (
+            sentence += f" The picture really shows **{look.text(subject.truth)}**, so it is " + (
                 "right." if right else "**wrong**."
             )
         st.markdown(sentence)

@@ -35,8 +35,8 @@ def gallery() -> None:
 def entry(card: ModelCard) -> None:
     """One classifier: facts on the left, the button on the right."""
     left, right = st.columns([3, 1], vertical_alignment="center")
-    left.markdown(f"**{card.title}**: {card.about}")
-    left.caption(facts(card))
+    left.markdown(f"**{look.text(card.title)}**: {look.text(card.about)}")
+    left.caption(look.text(facts(card)))
     if models.ready(card.name):
         right.markdown(":material/check: in the menu above")
         return
@@ -48,11 +48,12 @@ def entry(card: ModelCard) -> None:
     )
     if not clicked:
         return
-    bar = st.progress(0.0, f"Fetching {card.title} …")
+    title = look.text(card.title)
+    bar = st.progress(0.0, f"Fetching {title} …")
 
     def progress(done: int, total: int) -> None:
         whole = total or 1_000_000 * hub.megabytes(card)
-        bar.progress(min(done / max(whole, 1), 1.0), f"{card.title}: {done / 1e6:.0f} MB")
+        bar.progress(min(done / max(whole, 1), 1.0), f"{title}: {done / 1e6:.0f} MB")
 
     with one_sentence():
         hub.fetch(card, progress)

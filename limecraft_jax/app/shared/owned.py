@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from limecraft_jax.app.shared import cache
-from limecraft_jax.app.shared.session import Session
+from limecraft_jax.app.shared import cache, look
+from limecraft_jax.app.shared.session import Session, sentence
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.types import InputError
 
@@ -58,25 +60,38 @@ def take(session: Session) -> None:
     try:
         card = put(given.name, given.getvalue(), about and about.getvalue())
     except InputError as error:
-        text = str(error)
-        session.trouble = text[:1].upper() + text[1:]
+        session.trouble = sentence(error)
         return
     session.own[card.name] = card
     st.session_state["model"] = card.name
 
 
 def put(filename: str, data: bytes, about: bytes | None) -> ModelCard:
-    """Open a model and keep it under a name made of its contents; gives its card."""
+    """Open a model and keep it under a name made of its contents; gives its card.
+
+    Its file is on the disk only while it is opened.
+    """
     from limecraft_jax.models.formats import own
 
     key = cache.digest(data, about or b"")
-    path = cache.file(key, data, Path(filename).suffix.lower())
-    told = cache.file(key, about, ".json") if about else None
-    model = own.open_model(path, told)
+    with tempfile.TemporaryDirectory(prefix="limecraft-") as folder:
+        path = Path(folder) / f"{key}{Path(filename).suffix.lower()}"
+        path.write_bytes(data)
+        if about:
+            path.with_suffix(".json").write_bytes(about)
+        model = own.open_model(path)
     assert model.card, "an opened model has a card"
     cache.hold(f"own-{key}", model)
     stem = Path(filename).stem
     title = stem if model.card.title.startswith(key) else model.card.title or stem
+    texts: dict[str, Any] = {
+        name: look.whole(getattr(model.card, name)) for name in ("architecture", "data", "license")
+    }
     return dataclasses.replace(
-        model.card, name=f"own-{key}", title=title, about="Your own classifier."
+        model.card,
+        name=f"own-{key}",
+        title=look.whole(title),
+        about="Your own classifier.",
+        classes=tuple(map(look.whole, model.card.classes)),
+        **texts,
     )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
+from limecraft_jax.app.shared import look
 from limecraft_jax.edits.edit import History, Stack
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from limecraft_jax.app.shared.cache import Shown
     from limecraft_jax.compare.bundle import Bundle
-    from limecraft_jax.compare.variants import Variant
+    from limecraft_jax.compare.variants import Stage, Variant
     from limecraft_jax.models.card import ModelCard
     from limecraft_jax.path.lime import Settings
     from limecraft_jax.types import Neighborhood
@@ -68,6 +70,16 @@ class Comparison:
     settings: Settings
     variants: tuple[Variant, ...]
     batch: int  # pictures that the classifier was asked about at once
+    stage: Stage | None = None  # where it was stopped; None if it was not
+
+
+@dataclass
+class Replay:
+    """A session that was opened and is to be done again."""
+
+    bundle: Bundle
+    stage: Stage | None = None  # how far that is
+    waiting: bool = False  # for its visitor to go on
 
 
 @dataclass
@@ -104,13 +116,14 @@ class Lab:
 class Session:
     """Everything that must outlive a rerun and is not the value of a widget."""
 
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
     page: str = ""
     drawn_on: str = ""  # the picture whose canvas is on the page
     sketches: dict[str, Sketch] = field(default_factory=dict)
     labs: dict[str, Lab] = field(default_factory=dict)
     upload: tuple[str, bytes] | None = None  # name and contents
     opened: Shown | None = None  # the picture of a session that was opened
-    replaying: Bundle | None = None  # a session that is to be done again
+    replaying: Replay | None = None
     replayed: str = ""  # what came of it
     job: Job | None = None
     own: dict[str, ModelCard] = field(default_factory=dict)  # classifiers that were brought along
@@ -159,6 +172,11 @@ class one_sentence:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         if not isinstance(error, InputError):
             return False
-        text = str(error)
-        st.error(text[:1].upper() + text[1:], icon=":material/error:")
+        st.error(sentence(error), icon=":material/error:")
         return True
+
+
+def sentence(error: InputError) -> str:
+    """What is wrong, to be shown."""
+    said = str(error)
+    return look.text(said[:1].upper() + said[1:])

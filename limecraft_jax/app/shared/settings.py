@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
-from limecraft_jax.app.shared import cache
+from limecraft_jax.app.shared import cache, limits
 from limecraft_jax.app.shared.choose import PICTURES
 from limecraft_jax.path import replace, sample
 from limecraft_jax.path.segmenters import SEGMENTERS
 
-SAMPLES = (64, 128, 256, 512, 1000, 2000, 4000, 8000)
+SAMPLES = (64, 128, 256, 512, 1000, 2000, 4000, limits.MOST_SAMPLES)
 
 
 def choices(superpixels: int = 1) -> dict:
@@ -87,10 +85,10 @@ def choices(superpixels: int = 1) -> dict:
                 )
             elif hide == "picture":
                 other = st.file_uploader("The other picture", type=PICTURES, key="other")
-                path = other and cache.file(
-                    cache.digest(other.getvalue()), other.getvalue(), Path(other.name).suffix
-                )
-                replacement = replace.Picture(path or "")
+                data = other.getvalue() if other else b""
+                owner = st.session_state["session"].name
+                path = cache.file(cache.digest(data), owner, data) if data else ""
+                replacement = replace.Picture(path)
             else:
                 replacement = replace.REPLACEMENTS[hide]()
             st.selectbox(

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from limecraft_jax.app.shared import cache, look, strokes
+from limecraft_jax.app.shared import cache, limits, look, strokes, work
 from limecraft_jax.app.shared.choose import Subject, offered
-from limecraft_jax.app.shared.session import Comparison, Lab, Session, one_sentence
+from limecraft_jax.app.shared.session import Comparison, Lab, Replay, Session, one_sentence
 from limecraft_jax.edits.edit import Stack
 from limecraft_jax.files import images, masks
 from limecraft_jax.show import draw
+from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
-    from limecraft_jax.compare.bundle import Bundle
+    from limecraft_jax.compare.variants import Stage
 
 
 def open_session_file(session: Session) -> None:
@@ -30,30 +31,40 @@ def open_session_file(session: Session) -> None:
                 _open(session, given.getvalue())
 
         st.button("Open it", disabled=given is None, on_click=take)
-    if session.replaying:
-        with one_sentence():
-            _replay(session, session.replaying)
+    replay = session.replaying
+    if replay and replay.waiting:
+        on, told = st.columns([1, 2], vertical_alignment="center")
+        told.caption("Stopped: the opened session is not done again yet.")
+        replay.waiting = not on.button(
+            "Go on with it", icon=":material/play_arrow:", key="go-on-again", width="stretch"
+        )
+    if replay and not replay.waiting:
+        replay.waiting = True  # whatever ends this run of the script
+        try:
+            session.replayed = _replay(session, replay)
+        except InputError as error:
+            session.replayed = f"The session cannot be done again: {error}"
         session.replaying = None
+        st.rerun()
     if session.replayed:
-        st.info(session.replayed, icon=":material/fact_check:")
+        st.info(look.text(session.replayed), icon=":material/fact_check:")
 
 
 def _open(session: Session, data: bytes) -> None:
     from limecraft_jax import models
     from limecraft_jax.compare import bundle
     from limecraft_jax.models import hub
-    from limecraft_jax.types import InputError
 
     try:
         opened = bundle.read(data)
+        limits.check(opened)
         card = models.card(opened.model)
         bare = models.base_of(opened.model)
         if bare not in models.BUNDLED:
             hub.available(models.card(bare))  # or says how to get it
         if opened.model not in offered():
             raise InputError(
-                f"it rests on {card.title}, which this page does not offer: "
-                "do it again with `python -m limecraft_jax replay`."
+                f"it rests on {card.title}, which this page does not offer: {limits.ELSEWHERE}."
             )
     except InputError as error:
         session.replayed = f"The file cannot be opened: {error}"
@@ -64,7 +75,7 @@ def _open(session: Session, data: bytes) -> None:
         images.to_jpeg(draw.enlarge(opened.image)),
         ("This picture comes from the session that you opened.",),
     )
-    session.opened, session.replaying = shown, opened
+    session.opened, session.replaying, session.replayed = shown, Replay(opened), ""
     st.session_state["model"] = opened.model
     numbers = {int(v): i for i, v in enumerate(np.unique(opened.mask[opened.mask != 0]), 1)}
     base = np.zeros(opened.mask.shape, np.int32)
@@ -82,15 +93,23 @@ def _open(session: Session, data: bytes) -> None:
     lab.do(next(reversed(lab.variants.values()), ()))
 
 
-def _replay(session: Session, opened: Bundle) -> None:
+def _replay(session: Session, replay: Replay) -> str:
+    """Do a session again, and say whether it came out the same."""
     from limecraft_jax import models
     from limecraft_jax.compare import bundle
 
-    classes = models.card(opened.model).classes
-    with st.spinner("Doing the session again …"):
-        model = opened.asked(cache.model(opened.model))
-        variants = bundle.replay(opened, model)
-        check = bundle.check(opened, variants, classes)
+    opened, usual = replay.bundle, cache.model(replay.bundle.model)
+    limits.check_batch(opened.batch, max(usual.batch, models.card(opened.model).batch))
+    model = opened.asked(usual)
+    parts = bundle.replaying(opened, model, replay.stage)
+    for stage in follow(parts, len(opened.variants) + 1, "stop-again", replay.stage):
+        if stage.neighborhood is not None:
+            limits.check_questions(len(stage.neighborhood.z))
+        if not stage.editing:
+            replay.stage = stage
+    assert replay.stage, "there is always a last stage"
+    variants = replay.stage.finished
+    check = bundle.check(opened, variants, models.card(opened.model).classes)
     session.lab(cache.digest(opened.image)).comparison = Comparison(
         "opened", opened.settings, variants, model.batch
     )
@@ -100,7 +119,36 @@ def _replay(session: Session, opened: Bundle) -> None:
         else f"Done again: {len(check.differences)} numbers differ, the first being "
         f"{check.differences[0]}."
     )
-    session.replayed = " ".join([said, *check.notes])
+    return " ".join([said, *check.notes])
+
+
+def follow(
+    parts: Iterator[Stage], total: int, key: str, after: Stage | None = None
+) -> Iterator[Stage]:
+    """Stages of a comparison, shown by a bar; a button stops them.
+
+    Parameters
+    ----------
+    parts
+        The stages.
+    total
+        Number of pictures.
+    key
+        Of the button.
+    after
+        Where an earlier run was stopped.
+    """
+
+    def share(stage: Stage) -> float:
+        so_far = stage.neighborhood
+        part = 0.0 if so_far is None else len(so_far.probs) / len(so_far.z)
+        return min((len(stage.finished) + part) / total, 1.0)
+
+    bar = work.Bar(key, share(after) if after else 0.0)
+    for stage in work.batches(parts):
+        yield stage
+        verb = "Editing" if stage.editing else "Asking about"
+        bar.tell(share(stage), f"{verb} {stage.name}")
 
 
 def kept(lab: Lab) -> dict[str, Stack]:
@@ -116,9 +164,10 @@ def explain(subject: Subject, drawing: strokes.Drawing, lab: Lab, chosen: dict) 
     variants = kept(lab)
     key = cache.digest(subject.shown.key, subject.card.name, drawing.labels, variants, chosen)
     found: Comparison | None = lab.comparison
+    stopped = found and found.key == key and found.stage
     left, right = st.columns([1, 2], vertical_alignment="center")
     clicked = left.button(
-        "Explain all",
+        "Go on" if stopped else "Explain all",
         type="primary",
         icon=":material/play_arrow:",
         key="explain-all",
@@ -128,34 +177,35 @@ def explain(subject: Subject, drawing: strokes.Drawing, lab: Lab, chosen: dict) 
     )
     if found and found.key != key:
         right.caption("What you see below is the answer to earlier edits or choices.")
+    elif found and stopped:
+        right.caption(
+            f"Stopped: {len(found.variants)} of {len(variants) + 1} pictures are explained."
+        )
     if clicked:
         with one_sentence():
-            lab.comparison = _run(subject, drawing, variants, chosen, key)
+            _run(subject, drawing, lab, chosen, key)
             st.rerun()
-    if found:
+    if found and found.variants:
         _show(found, subject)
         _take_home(found, subject, drawing)
 
 
-def _run(subject, drawing, variants, chosen, key) -> Comparison:
-    from limecraft_jax.compare.variants import ORIGINAL, compare
+def _run(subject: Subject, drawing: strokes.Drawing, lab: Lab, chosen: dict, key: str) -> None:
+    """Ask about all variants; every stage is kept, so that stopping loses nothing."""
+    from limecraft_jax.compare.variants import stages
     from limecraft_jax.path import lime
     from limecraft_jax.path.segment import suggest
 
     inside, outside = suggest(drawing.labels)
     settings = lime.Settings(inside=inside, outside=outside, **chosen)
-    bar = st.progress(0.0, "Getting ready …")
-    titles = [ORIGINAL, *variants]
-
-    def progress(name, neighborhood):
-        done = len(neighborhood.probs) / len(neighborhood.z)
-        bar.progress((titles.index(name) + done) / len(titles), f"Asking about {name} …")
-
+    variants, found = list(kept(lab).items()), lab.comparison
+    after = found.stage if found and found.key == key else None
     model = cache.model(subject.card.name)
-    image, mask = subject.shown.pixels, drawing.labels
-    explained = compare(model, image, mask, list(variants.items()), settings, progress)
-    bar.empty()
-    return Comparison(key, settings, explained, model.batch)
+    parts = stages(model, subject.shown.pixels, drawing.labels, variants, settings, after)
+    for stage in follow(parts, len(variants) + 1, "stop-all", after):
+        if not stage.editing:
+            rest = stage if len(stage.finished) <= len(variants) else None
+            lab.comparison = Comparison(key, settings, stage.finished, model.batch, rest)
 
 
 def _show(found: Comparison, subject: Subject) -> None:

@@ -12,7 +12,7 @@ from scipy.ndimage import grey_dilation
 from skimage.morphology import disk
 
 from limecraft_jax import models
-from limecraft_jax.app.shared import cache, strokes
+from limecraft_jax.app.shared import cache, limits, strokes
 from limecraft_jax.app.shared.session import Lab, Session
 from limecraft_jax.edits import edit
 from limecraft_jax.edits.knobs import Knob
@@ -102,8 +102,9 @@ def panel(lab: Lab, drawing: strokes.Drawing, key: str) -> None:
         "Add this edit",
         icon=":material/add:",
         on_click=append,
-        disabled=not chosen,
+        disabled=not chosen or len(lab.stack) >= limits.MOST_STEPS,
         width="stretch",
+        help=f"At most {limits.MOST_STEPS} edits of one picture.",
     )
     for i, step in enumerate(lab.stack):
         with st.container(border=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from limecraft_jax.app.shared import cache, look, strokes
+from limecraft_jax.app.shared import cache, limits, look, strokes, work
 from limecraft_jax.app.shared.canvas import rgb
 from limecraft_jax.app.shared.choose import Subject
 from limecraft_jax.app.shared.session import Lab, one_sentence
@@ -93,13 +93,14 @@ def table(classes: tuple[str, ...], before: np.ndarray, after: np.ndarray) -> No
 
 def _verdict(subject, drawing, lab, before, after) -> None:
     key = cache.digest(subject.shown.key, drawing.labels, lab.stack)
-    effect = cache.nuisance(subject.card.name, key, subject.shown.pixels, drawing.labels, lab.stack)
+    image, mask = subject.shown.pixels, drawing.labels
+    effect = cache.nuisance(subject.card.name, key, image, mask, lab.stack, work.still_here)
     target = int(np.argmax(before))
-    name, new = subject.card.classes[target], subject.card.classes[int(np.argmax(after))]
+    name, new = (look.text(subject.card.classes[i]) for i in (target, int(np.argmax(after))))
     low, high = (float(end[target]) for end in effect.interval())
     said = (
         f"The edit turns **{name}** into **{new}**. "
-        if new != name
+        if target != int(np.argmax(after))
         else f"The answer stays **{name}**. "
     )
     st.markdown(
@@ -126,9 +127,9 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
         "Keep it",
         icon=":material/bookmark_add:",
         on_click=add,
-        disabled=not lab.stack,
+        disabled=not lab.stack or len(lab.variants) >= limits.MOST_VARIANTS,
         width="stretch",
-        help="Remember these edits and compare them with others.",
+        help=f"Remember these edits and compare them with others, {limits.MOST_VARIANTS} at most.",
     )
     kept = {"original": (), **compared.kept(lab)}
     if len(kept) < 2:
@@ -139,7 +140,7 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
 
         answers = {}
         for title, stack in kept.items():
-            image = edit.apply(subject.shown.pixels, drawing.labels, stack).image
+            image = edit.apply(subject.shown.pixels, drawing.labels, stack, work.still_here).image
             answers[title] = cache.prediction(subject.card.name, cache.digest(image), image)
         classes = subject.card.classes
         if len(classes) > 2:
@@ -164,7 +165,7 @@ def variants(subject: Subject, drawing: strokes.Drawing, lab: Lab, scene: Scene)
 
     for title in list(lab.variants):
         row, load, drop = st.columns([4, 1.2, 1.2], vertical_alignment="center")
-        row.markdown(f"**{title}** · " + (", ".join(words(s) for s in lab.variants[title])))
+        row.markdown(f"**{look.text(title)}** · " + ", ".join(map(words, lab.variants[title])))
         load.button(
             "Load",
             key=f"load-{title}",
@@ -227,15 +228,14 @@ def how_much(subject: Subject, drawing: strokes.Drawing, lab: Lab) -> None:
         if two and two != one:
             other = lab.stack[two[0]].edit.knobs[two[1]]
             rows, columns = np.linspace(low, high, 9), np.linspace(*reach(other)[:2], 9)
-            probs = whatif.grid(model, image, mask, with_knobs, rows, columns)
+            probs = whatif.grid(model, image, mask, with_knobs, rows, columns, work.still_here)
             target = int(np.argmax(probs.mean(axis=(0, 1))))
             st.altair_chart(
                 plots.heat(probs[..., target], rows, columns, (one[1], two[1]), classes[target])
             )
             return
-        found = whatif.sweep(
-            model, image, mask, with_knobs, np.linspace(low, high, steps + 1), whatif.JITTERS[1:3]
-        )
+        doses, slips = np.linspace(low, high, steps + 1), whatif.JITTERS[1:3]
+        found = whatif.sweep(model, image, mask, with_knobs, doses, slips, work.still_here)
         st.altair_chart(plots.doses(found, classes, one[1], knob.unit))
         st.caption(
             "Bands: the same with the outline one pixel wider or narrower. Dashed lines: another "
@@ -244,7 +244,9 @@ def how_much(subject: Subject, drawing: strokes.Drawing, lab: Lab) -> None:
         if knob.neutral is None:
             return
         ends = [end for end in (low, high) if end != knob.neutral]
-        least = whatif.smallest(model, image, mask, with_knobs, knob.neutral, ends, scan=18)
+        least = whatif.smallest(
+            model, image, mask, with_knobs, knob.neutral, ends, 18, between=work.still_here
+        )
         if least.value is None or least.scene is None or least.probs is None:
             st.markdown(f"No {one[1]} from {low:g} to {high:g} changes the class.")
             return
@@ -252,10 +254,11 @@ def how_much(subject: Subject, drawing: strokes.Drawing, lab: Lab) -> None:
         look.picture(
             outlined(least.scene, drawing), "The picture with the smallest such edit", place=left
         )
-        was, now = int(np.argmax(least.before)), int(np.argmax(least.probs))
+        now = int(np.argmax(least.probs))
+        was, new = (look.text(classes[i]) for i in (int(np.argmax(least.before)), now))
         right.markdown(
             f"**The smallest {one[1]} that changes the class is {least.value:.3g} {knob.unit}** "
-            f"(± {least.tolerance:.2g}): {classes[was]} becomes {classes[now]} "
+            f"(± {least.tolerance:.2g}): {was} becomes {new} "
             f"({look.percent(float(least.probs[now]))})."
         )
 

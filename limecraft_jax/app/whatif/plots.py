@@ -228,7 +228,7 @@ def heat(
                 scale=alt.Scale(scheme="viridis", domain=[0, 1]),
                 legend=alt.Legend(title=title, format="%"),
             ),
-            tooltip=["row:Q", "column:Q", alt.Tooltip("p:Q", format=".1%", title=title)],
+            tooltip=["row:Q", "column:Q", alt.Tooltip("p:Q", format=".1%", title="Probability")],
         )
         .properties(height=300)
     )
