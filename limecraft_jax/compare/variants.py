@@ -172,16 +172,20 @@ def stages(
             scene = apply(*scene, (step,))
             yield Stage(finished, name, begun, editing=True)
         scenes.append((name, stack, scene))
+    asked = []  # of all variants before the first question, so that a wrong choice is told at once
     for name, stack, scene in scenes[len(finished) :]:
         chosen = settled(settings, drawn, scene.mask)
         prepared = model.prepare(scene.image)
-        neighborhood = begun or lime.begin(prepared, lime.cut(prepared, scene.mask, chosen), chosen)
+        cut = lime.cut(prepared, scene.mask, chosen)
+        asked.append((name, stack, scene, chosen, begun or lime.begin(prepared, cut, chosen)))
+        begun = None
+    for name, stack, scene, chosen, neighborhood in asked:
         yield Stage(finished, name, neighborhood)
         for so_far in lime.query(model, neighborhood):
             neighborhood = so_far
             yield Stage(finished, name, neighborhood)
         found = lime.resolve(neighborhood, chosen.kernel, chosen.ridge)
-        finished, begun = (*finished, Variant(name, stack, *scene, found)), None
+        finished = (*finished, Variant(name, stack, *scene, found))
         yield Stage(finished, name)
 
 
