@@ -60,11 +60,11 @@ class Onnx:
         )
 
     @staticmethod
-    def version() -> str:
-        """Load the library and say which it is."""
+    def load() -> tuple[str, bool]:
+        """Load the library: its version, and whether it computes on more than the processor."""
         import onnxruntime
 
-        return onnxruntime.__version__
+        return onnxruntime.__version__, len(providers()) > 1
 
     def run(self, outputs: list[int], x: Any) -> list[Any]:
         """The outputs with these numbers."""
@@ -99,14 +99,13 @@ class Keras:
         self.values = jax.device_put([[variable.value for variable in group] for group in groups])
 
     @staticmethod
-    def version() -> str:
-        """Load the libraries and say which Keras it is."""
+    def load() -> tuple[str, bool]:
+        """Load the libraries: Keras' version, and whether there is more than the processor."""
         import h5py  # noqa: F401
         import jax
         import keras
 
-        jax.devices()
-        return keras.__version__
+        return keras.__version__, jax.default_backend() != "cpu"
 
     def run(self, outputs: list[int], x: Any) -> list[Any]:
         """The one output."""
@@ -204,24 +203,26 @@ def cores() -> int:
 # ------------------------------------------------------------------ bounds
 
 
-def hold(memory: int) -> None:
+def hold(memory: int, accelerated: bool = False) -> None:
     """Let this process take so many bytes more than now, as far as the system has a way.
 
-    Linux refuses what is over the limit. Other systems with `resource` tell how much was ever
-    taken, which is looked at several times a second. Windows has neither.
+    Linux refuses what is over the limit. Other systems tell how much was ever taken, which is
+    looked at several times a second, and so is a process with an accelerator: its driver sets
+    memory aside by far more than it takes, and has libraries of gigabytes. Windows tells nothing.
     """
     try:
         import resource
     except ImportError:
         return
-    if sys.platform == "linux":
+    if sys.platform == "linux" and not accelerated:
         with open("/proc/self/statm") as file:
             now = int(file.read().split()[5]) * resource.getpagesize()
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         limit = now + memory if hard == resource.RLIM_INFINITY else min(now + memory, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     elif not any(thread.name == "watch" for thread in threading.enumerate()):
-        threading.Thread(target=watch, args=(taken() + memory,), name="watch", daemon=True).start()
+        limit = taken() + memory * (2 if accelerated else 1)
+        threading.Thread(target=watch, args=(limit,), name="watch", daemon=True).start()
 
 
 def watch(limit: int) -> None:
@@ -298,6 +299,7 @@ def main() -> None:
     threading.Thread(target=listen, args=(requests,), daemon=True).start()
     kind: Any = None
     graph: Any = None
+    accelerated = False
     while True:
         try:
             request, data = requests.get(timeout=IDLE if graph is None else None)
@@ -309,9 +311,10 @@ def main() -> None:
             if request["do"] == "start":
                 sys.path[:] = request["places"]
                 kind = KINDS[request["kind"]]
-                reply = {"version": kind.version()}
+                version, accelerated = kind.load()
+                reply = {"version": version}
             elif request["do"] == "open":
-                hold(request["memory"])
+                hold(request["memory"], accelerated)
                 graph = kind(request["path"], request["memory"])
                 reply = facts(graph)
             elif request["do"] == "close":
