@@ -26,7 +26,8 @@ class InputError(ValueError):
 
 def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
     """The error for a name that is not registered, with the nearest known one."""
-    names = list(known)
+    names, shown = list(known), str(name)
+    name = shown if len(shown) <= 60 else shown[:57] + "..."
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}."
     return InputError(f"{what} must be a known name, got {str(name)!r}: {hint}")

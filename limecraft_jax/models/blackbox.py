@@ -25,8 +25,8 @@ class BlackBox:
     Attributes
     ----------
     predict
-        Takes images ``[n h w c]`` in [0, 1] (NumPy, float32), gives probabilities ``[n k]``, or
-        ``[n]`` for a single score.
+        Takes images ``[n h w c]`` in [0, 1] (NumPy, float32; a copy, to do with as it likes), gives
+        probabilities ``[n k]``, or ``[n]`` for a single score.
     classes
         Names of the k classes; empty means "class 0", "class 1", ...
     shape

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import onnx
 import pytest
@@ -162,6 +163,19 @@ def test_functions_that_double_at_every_step(file):
     file.write_bytes(model.SerializeToString())
     with pytest.raises(InputError, match=f"{TIGHT}|must open (within 2 seconds|without a crash)"):
         open_model(file, {})
+
+
+@pytest.mark.parametrize("side", [10_000, 10**6])
+def test_keras_weights_of_zeros_that_are_nowhere(side, tmp_path):
+    path = tmp_path / "net.h5"
+    with h5py.File(path, "w") as weights:
+        for layer in "abc":
+            held = weights.create_group(f"layers/{layer}/vars")
+            held.create_dataset("0", (side, side), "f4", chunks=(1000, 1000))
+    assert path.stat().st_size < 100_000
+    told = {"network": "mobilenet_v1", "classes": ["a", "b"], "height": 64, "width": 64}
+    with pytest.raises(InputError, match="its arrays take more than 1000 MB"):
+        open_model(path, told)
 
 
 @pytest.mark.parametrize("batch", [5000, 10**7, 2**62])
