@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,97 +19,30 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Float32, Int, Int32
 
 
+MOST_LISTED, MOST_TEXT = 20, 60  # names in a sentence, and letters of each
+
+
 class InputError(ValueError):
     """Something given from outside cannot be used. The text is one sentence fit for a user."""
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
-    """The error for a name that is not registered, with the nearest known one."""
-    names, shown = list(known), str(name)
-    name = shown if len(shown) <= 60 else shown[:57] + "..."
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}."
-    return InputError(f"{what} must be a known name, got {str(name)!r}: {hint}")
+    """The error for a name that is not registered, with up to three of the nearest known ones.
 
-
-def frame(size: tuple[int, int], wanted: tuple[int, int], crop: float) -> tuple[int, int]:
-    """Size (h, w) to which a picture is scaled before its middle of the wanted size is cut out.
-
-    Parameters
-    ----------
-    size, wanted
-        (h, w) of the picture, and of what the model sees.
-    crop
-        How much of the picture's side, the one that limits, the model sees; 0 stretches the whole
-        picture to the wanted size. A picture of the wanted size is left as it is.
-
-    >>> frame((400, 600), (224, 224), 0.875)
-    (256, 384)
+    >>> str(unknown("fruit", "Aple", ["apple", "pear", "plum"]))
+    "fruit must be a known name, got 'Aple': did you mean 'apple'?"
     """
-    if not crop or tuple(size) == tuple(wanted):
-        return wanted
-    ratios = [new / old for new, old in zip(wanted, size, strict=True)]
-    short = int(np.argmax(ratios))
-    side = math.floor(wanted[short] / crop + 1e-6)
-    scaled = [round(side * old / size[short]) for old in size]
-    return max(scaled[0], wanted[0]), max(scaled[1], wanted[1])
-
-
-def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The middle of a picture or mask."""
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return image[top : top + height, left : left + width]
-
-
-def prepare(
-    image: np.ndarray,
-    height: int,
-    width: int,
-    channels: int,
-    crop: float = 0.0,
-    resample: str = "bilinear",
-) -> Float[np.ndarray, "h w c"]:
-    """Bring a picture to the size and channels that a model sees; the only such path.
-
-    A picture that already has the right size and channels comes back with the same values.
-
-    Parameters
-    ----------
-    image
-        Values in [0, 1], shape (h, w), (h, w, 1) or (h, w, 3).
-    height, width
-        Wanted size in pixels.
-    channels
-        1 (luminance, ITU-R BT.709 weights as in scikit-image's ``rgb2gray``) or 3.
-    crop
-        See `frame`. 0 keeps the whole picture: another aspect ratio is stretched.
-    resample
-        ``"bilinear"`` (scikit-image) or ``"bicubic"`` (Pillow, as ImageNet networks are tested).
-    """
-    from skimage.color import rgb2gray
-    from skimage.transform import resize
-
-    image = np.asarray(image, np.float32)
-    image = image[..., None] if image.ndim == 2 else image
-    if image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise InputError(
-            f"an image must have shape (h, w), (h, w, 1) or (h, w, 3), got {image.shape}."
-        )
-    if channels == 1 and image.shape[2] == 3:
-        image = rgb2gray(image)[..., None]
-    if channels == 3 and image.shape[2] == 1:
-        image = np.repeat(image, 3, axis=2)
-    size = frame(image.shape[:2], (height, width), crop)
-    if image.shape[:2] != size and resample == "bicubic":
-        from PIL import Image
-
-        layers = [Image.fromarray(channel) for channel in np.moveaxis(image, 2, 0)]
-        layers = [layer.resize(size[::-1], Image.Resampling.BICUBIC) for layer in layers]
-        image = np.stack([np.asarray(layer) for layer in layers], axis=2)
-    elif image.shape[:2] != size:
-        image = resize(image, size, order=1, anti_aliasing=True)
-    image = middle(image, height, width)
-    return np.clip(image, 0, 1).astype(np.float32)
+    names, given = list(map(str, known)), str(name)[:MOST_TEXT]
+    folded = {text.casefold(): text for text in reversed(names)}  # the first of several stays
+    word = given.casefold()
+    within = [text for text in folded if len(word) > 2 and word in text]
+    near = sorted(within, key=len)[:3] or difflib.get_close_matches(word, folded, n=3)
+    if not near and len(names) > MOST_LISTED:
+        near = difflib.get_close_matches(word, folded, n=3, cutoff=0.0)
+    told = [repr(folded[text][:MOST_TEXT]) for text in near]
+    listed = " or ".join([", ".join(told[:-1]), told[-1]] if told[1:] else told)
+    hint = f"did you mean {listed}?" if told else f"choose one of {', '.join(names)}."
+    return InputError(f"{what} must be a known name, got {given!r}: {hint}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +104,8 @@ class Neighborhood:
         The image that shows where a superpixel is off.
     probs
         Answers to the first m samples, 0 <= m <= n; row 0 is the answer to the image itself.
-    complete
-        Whether the samples are all there are, so that nothing is left to chance.
+    complete, pairs, even, plain
+        What the design says of its rows, see `limecraft_jax.path.sample.Design`.
     """
 
     image: Float32[np.ndarray, "h w c"]
@@ -183,6 +115,14 @@ class Neighborhood:
     replacement: Float32[np.ndarray, "h w c"]
     probs: Float32[np.ndarray, "m k"]
     complete: bool = False
+    pairs: bool = False
+    even: bool = False
+    plain: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is left to chance: every row there is has its answer."""
+        return self.complete and self.done
 
     @property
     def done(self) -> bool:
@@ -202,13 +142,23 @@ class Fit:
     intercept
         Probability that the surrogate gives to a picture with every superpixel off.
     r2
-        Weighted share of the variance of the answers that the surrogate explains, <= 1.
+        Weighted share of the variance of the answers that the surrogate explains on samples that
+        it has not seen, <= 1; NaN for an answer that never changes.
     stderr
-        Standard error of each coefficient over repeated draws of the samples.
+        Standard error of each unpenalized coefficient over repeated draws of the samples.
     weights
         Weight π of each sample.
     dof
-        Degrees of freedom of the standard error (number of jackknife groups less one).
+        Degrees of freedom of the standard errors of each class, >= 1; one number is for all.
+    unpenalized
+        The coefficients without the penalty; those with it where not given.
+    r2_sample
+        The share on the very samples of the fit, which flatters: the smaller the sample, the more.
+    known
+        For which classes there is an interval: the samples show them high and low often enough.
+        All, where not given.
+    bounded
+        Whether the answers are probabilities, so that no effect can be larger than 1.
     """
 
     coef: Float[np.ndarray, "k d"]
@@ -216,7 +166,19 @@ class Fit:
     r2: Float[np.ndarray, " k"]
     stderr: Float[np.ndarray, "k d"]
     weights: Float[np.ndarray, " m"]
-    dof: int
+    dof: Float[np.ndarray, " k"]
+    unpenalized: Float[np.ndarray, "k d"] = None  # type: ignore[assignment]
+    r2_sample: Float[np.ndarray, " k"] = None  # type: ignore[assignment]
+    known: Bool[np.ndarray, " k"] = None  # type: ignore[assignment]
+    bounded: bool = False
+
+    def __post_init__(self):
+        k = len(self.coef)
+        defaults = {"unpenalized": self.coef, "r2_sample": self.r2, "known": np.full(k, True)}
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        object.__setattr__(self, "dof", np.broadcast_to(np.asarray(self.dof, float), k))
 
     @property
     def local_pred(self) -> Float[np.ndarray, " k"]:
@@ -228,25 +190,48 @@ class Fit:
         """Kish's (Σπ)² / Σπ²: how many equally weighted samples these are worth."""
         return float(self.weights.sum() ** 2 / np.maximum((self.weights**2).sum(), 1e-30))
 
+    @functools.cached_property
+    def shrinkage(self) -> Float[np.ndarray, " k"]:
+        """By what share the penalty makes the coefficients smaller, in [0, 1]."""
+        size, free = (np.abs(part).sum(axis=1) for part in (self.coef, self.unpenalized))
+        return np.clip(1 - size / np.maximum(free, 1e-30), 0, 1)
+
     def interval(self, level: float = 0.95) -> tuple[Float[np.ndarray, "k d"], ...]:
-        """Lower and upper end of the interval of each coefficient, by Student's t with `dof`."""
-        half = stdtrit(self.dof, (1 + level) / 2) * self.stderr
-        return self.coef - half, self.coef + half
+        """Lower and upper end of the interval of each coefficient; NaN where none is known.
+
+        It spans the coefficients with and without the penalty, and on both sides the standard
+        error times Student's t with `dof`; cut to what is possible for probabilities.
+        """
+        half = stdtrit(self.dof, (1 + level) / 2)[:, None] * self.stderr
+        low = np.minimum(self.coef, self.unpenalized) - half
+        high = np.maximum(self.coef, self.unpenalized) + half
+        if self.bounded:
+            low, high = np.clip(low, -1, 1), np.clip(high, -1, 1)
+        known = self.known[:, None]
+        return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
     @functools.cached_property
     def sign_probability(self) -> Float[np.ndarray, "k d"]:
         """Probability in [.5, 1] that the sign of a coefficient would stay with endless samples."""
-        return stdtr(self.dof, np.abs(self.coef) / self.stderr)
+        near = np.minimum(np.abs(self.coef), np.abs(self.unpenalized))
+        sure = (np.sign(self.coef) == np.sign(self.unpenalized)) & self.known[:, None]
+        return np.where(sure, stdtr(self.dof[:, None], near / self.stderr), 0.5)
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Share of the picture's area that speaks for a class, against it, or for neither; sum is 1."""
+    """Share of the picture's area that speaks for a class, against it, or for neither; sum is 1.
+
+    ``negligible`` is the part of ``neutral`` that is known to matter little.
+    """
 
     positive: float
     negative: float
     neutral: float
+    negligible: float = 0.0
 
+
+NEGLIGIBLE = 0.1  # of the largest effect: less is of no account, whichever its sign
 
 SHARE_RULES = {
     "interval": "neutral = the interval contains 0",
@@ -266,13 +251,26 @@ class Explanation:
         return self.fit.coef[target][self.neighborhood.segmentation.labels]
 
     def undecided(self, target: int) -> Bool[np.ndarray, " d"]:
-        """Which superpixels have an interval that contains 0."""
+        """Which superpixels have an interval that contains 0, or none."""
         return self._undecided[target]
+
+    def negligible(self, target: int) -> Bool[np.ndarray, " d"]:
+        """Which of the undecided are known to matter little.
+
+        Their interval lies within ± `NEGLIGIBLE` times the largest effect of the class.
+        """
+        low, high = (end[target] for end in self.fit.interval())
+        bound = NEGLIGIBLE * np.abs(self.fit.coef[target]).max()
+        return self.undecided(target) & (low >= -bound) & (high <= bound)
+
+    def open(self, target: int) -> Bool[np.ndarray, " d"]:
+        """Which superpixels could go either way: undecided, and not negligible."""
+        return self.undecided(target) & ~self.negligible(target)
 
     @functools.cached_property
     def _undecided(self) -> Bool[np.ndarray, "k d"]:
         low, high = self.fit.interval()
-        return (low <= 0) & (high >= 0)
+        return ~((low > 0) | (high < 0))
 
     def top(self, target: int, m: int) -> Int[np.ndarray, " m"]:
         """The m superpixels with the largest |coefficient|, largest first."""
@@ -301,4 +299,5 @@ class Explanation:
         area = self.neighborhood.segmentation.areas / self.neighborhood.segmentation.labels.size
         positive = float(area[counted & (coef > 0)].sum())
         negative = float(area[counted & (coef < 0)].sum())
-        return Shares(positive, negative, 1 - positive - negative)
+        negligible = float(area[~counted & self.negligible(target)].sum())
+        return Shares(positive, negative, 1 - positive - negative, negligible)

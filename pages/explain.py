@@ -32,7 +32,7 @@ with right:
     cut = canvas.superpixels(session, subject, drawing)
 
 look.step(4, "Explain")
-chosen = settings.choices()
+chosen = settings.choices(cut.segmentation.num if cut else 1)
 control = st.container()
 
 with answer:

@@ -29,15 +29,16 @@ and cannot tell you.
 
 - A patch that **speaks for** the class raises its probability when it is shown.
 - A patch that **speaks against** the class lowers it.
-- **Hatched** means undecided: with the variants tried so far the effect could be above or below 0.
-  More samples may decide it.
+- **Hatched** means that it could go either way: with the variants tried so far the effect could be
+  above or below 0. More samples may decide it.
+- **Without color** means that it matters little: less than a tenth of the largest effect.
 - The stronger the color, the larger the effect. The bars beside the picture give it in
   **percentage points**, with a line for the range in which it would lie in 95 of 100 repetitions.
 
 #### When not to trust it
 
-- **R²** tells how well the simple model follows the classifier. Far below 1, the colors are a
-  rough hint at best.
+- **R²** tells how well the simple model foretells the classifier's answers to variants that it was
+  not fitted to. Far below 1, the colors are a rough hint at best.
 - **Effective samples** tells what the weighted variants are worth. It should be several times the
   number of superpixels.
 - If a patch looks like its stand-in, hiding it changes nothing and it seems unimportant, although
@@ -71,9 +72,11 @@ $$\hat\beta = \arg\min_\beta \sum_i \pi_i \,(y_i - \beta_0 - \beta^\top z_i)^2
 \pi_i = \exp\!\left(-\frac{(1-\sqrt{s_i/d})^2}{2\nu^2}\right),$$
 
 where $s_i$ superpixels are shown in variant $i$, $\nu$ is the kernel width and $\lambda$ the
-penalty. The interval is a jackknife: the variants are dealt into ten groups, the model is fitted
-ten times with one group left out, and the spread of the ten answers tells how much chance is in
-the whole. With few superpixels all $2^d$ combinations are tried and nothing is left to chance.
+penalty. The interval tells how far the answer would move if other variants had been drawn: each
+pair of variants (one shows what the other hides) pulls at the answer by what the model misses
+there, and these pulls add up (the CR2 estimate of Bell & McCaffrey 2002). The interval spans the
+answers with and without the penalty. With few superpixels all $2^d$ combinations are tried and
+nothing is left to chance.
 
 Ribeiro, Singh & Guestrin 2016 (LIME) · Hryniewska, Grudzień & Biecek 2022 (LIMEcraft) ·
 Garreau & Mardaoui 2021 (what LIME computes)

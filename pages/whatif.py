@@ -40,6 +40,6 @@ if drawing.ids:
         effects.before_and_after(subject, drawing, lab, scene)
         look.step(4, "Side by side")
         effects.variants(subject, drawing, lab, scene)
-        compared.explain(subject, drawing, lab, settings.choices())
+        compared.explain(subject, drawing, lab, settings.choices(superpixels=100))
         look.step(5, "How much does it take?")
         effects.how_much(subject, drawing, lab)

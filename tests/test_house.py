@@ -24,6 +24,8 @@ FLOORS = {
     "limecraft_jax": 0,
     "types": 1,
     "pytree": 1,
+    "pixels": 1.5,
+    "bounds": 1.5,  # over types alone
     "files": 2,
     "show": 2,
     "models": 2,

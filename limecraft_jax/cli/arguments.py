@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from limecraft_jax.cli import commands, downloads
+from limecraft_jax.bounds import short
+from limecraft_jax.cli import commands, console, downloads
+from limecraft_jax.cli.words import number
 from limecraft_jax.edits.edit import EDITS
 from limecraft_jax.path import replace, sample
 from limecraft_jax.path.segmenters import SEGMENTERS
+from limecraft_jax.show import report
 from limecraft_jax.types import InputError
 
 AXES = {"horizontal": "left-right", "vertical": "up-down"}  # other words for the ways to flip
@@ -20,18 +24,30 @@ AXES = {"horizontal": "left-right", "vertical": "up-down"}  # other words for th
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what cannot be used ends with one sentence and status 2."""
+    console.plain()
     try:
-        given = parser().parse_args(arguments)
-        return given.run(given) or 0
+        with console.quiet():
+            given = parser().parse_args(arguments)
+            status = given.run(given) or 0
+            sys.stdout.flush()
+            return status
     except InputError as error:
-        print(f"limecraft_jax: {error}", file=sys.stderr)
-        return 2
+        return _say(str(error), 2)
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
-        print(f"limecraft_jax: a file cannot be read or written: {error}.", file=sys.stderr)
-        return 2
+        return _say(f"a file cannot be read or written: {error}.", 2)
+    except MemoryError:
+        return _say("the memory must suffice, got too little: ask for fewer samples.", 2)
     except KeyboardInterrupt:
-        print("limecraft_jax: stopped.", file=sys.stderr)
-        return 130
+        return _say("stopped.", 130)
+
+
+def _say(sentence: str, status: int) -> int:
+    """One line on standard error, whatever names are in it."""
+    print(f"limecraft_jax: {' '.join(sentence.split())}", file=sys.stderr)
+    return status
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,9 +65,9 @@ def parser() -> argparse.ArgumentParser:
     p = known.add_parser(
         "explain",
         help="explain one picture",
-        description="Explain one picture. Writes explanation.json (every setting, and per class "
-        "coefficients with 95%% intervals), labels.png (16-bit label map of the superpixels) and "
-        "overlay.png into DIR.",
+        description="Explain one picture. Writes explanation.json (every setting, and for the "
+        "classes asked about coefficients with 95%% intervals), labels.png (16-bit label map of "
+        "the superpixels) and overlay.png into DIR.",
         formatter_class=_Help,
     )
     p.set_defaults(run=commands.explain)
@@ -163,24 +179,31 @@ def _choices(p: argparse.ArgumentParser) -> None:
     """How it is explained."""
     p.add_argument(
         "--inside",
-        type=int,
         metavar="N",
         help="superpixels in all drawn regions together; 0 keeps each region whole "
         "(default: the same size inside and outside)",
     )
-    p.add_argument(
-        "--outside", type=int, metavar="N", help="superpixels in the rest; 0 keeps it whole"
-    )
+    p.add_argument("--outside", metavar="N", help="superpixels in the rest; 0 keeps it whole")
     p.add_argument("--segmenter", default="kmeans", help=_one_of(SEGMENTERS))
     p.add_argument(
         "--target", metavar="CLASS", help="class on the overlay (default: the likeliest)"
     )
-    p.add_argument("--samples", type=int, default=1000, metavar="N", help="questions to the model")
+    p.add_argument(
+        "--all-classes",
+        action="store_true",
+        help="write every class in full, not just the target and the likeliest five (a model "
+        f"of no more than {report.FEW_CLASSES} classes always has all)",
+    )
+    p.add_argument("--samples", default=1000, metavar="N", help="questions to the model")
     p.add_argument("--design", default="balanced", help=_one_of(sample.DESIGNS))
-    p.add_argument("--replacement", default="mean", help=_one_of(replace.REPLACEMENTS))
-    p.add_argument("--width", type=float, default=0.25, metavar="W", help="kernel width, > 0")
-    p.add_argument("--penalty", type=float, default=1.0, metavar="L", help="ridge penalty, >= 0")
-    p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the samples")
+    p.add_argument(
+        "--replacement",
+        default="mean",
+        help=f"{_one_of(replace.REPLACEMENTS)}; or a color: {', '.join(replace.COLORS)}, #rrggbb",
+    )
+    p.add_argument("--width", default=0.25, metavar="W", help="kernel width, > 0")
+    p.add_argument("--penalty", default=1.0, metavar="L", help="ridge penalty, >= 0")
+    p.add_argument("--seed", default=0, metavar="S", help="seed of the samples")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -234,7 +257,7 @@ class _Regions(argparse.Action):
             regions = tuple(int(part) for part in str(values).split(","))
         except ValueError:
             raise InputError(
-                f"--regions must be whole numbers with commas between them, got {values!r}."
+                f"--regions must be whole numbers with commas between them, got {short(values)}."
             ) from None
         namespace.steps = [*getattr(namespace, "steps", []), regions]
 
@@ -259,36 +282,24 @@ def parameters(kind: type[Any], option: str, texts: list[str]) -> dict[str, Any]
     {'red': 1.0, 'green': 0.0, 'blue': 0.0, 'strength': 0.5}
     """
     fields, knobs = [field.name for field in dataclasses.fields(kind)], getattr(kind, "knobs", {})
-    if texts and texts[0].startswith("#") and fields[:3] == ["red", "green", "blue"]:
-        texts = [*color(option, texts[0]), *texts[1:]]
+    if texts and fields[:3] == ["red", "green", "blue"]:
+        channels = replace.rgb(texts[0])
+        if texts[0].startswith("#") and not channels:
+            sentence = f"a color of {option} must look like #ff8000, got {short(texts[0])}."
+            raise InputError(sentence)
+        texts = [*map(repr, channels), *texts[1:]] if channels else texts
     needed, more = signature(kind)
     if not len(needed) <= len(texts) <= len(fields):
         optional = "".join(f" and perhaps {name}" for name in more)
         raise InputError(
-            f"{option} takes {', '.join(needed)}{optional}, got {' '.join(texts)!r}: "
+            f"{option} takes {', '.join(needed)}{optional}, got {short(' '.join(texts))}: "
             "give the picture before the edits."
         )
     found: dict[str, Any] = {}
     for name, text in zip(fields, texts, strict=False):
         if name in knobs:
-            try:
-                found[name] = int(text) if knobs[name].whole else float(text)
-            except ValueError:
-                whole = "whole " if knobs[name].whole else ""
-                raise InputError(
-                    f"{name} of {option} must be a {whole}number, got {text!r}."
-                ) from None
+            kind = int if knobs[name].whole else float
+            found[name] = number(f"{name} of {option}", text, kind)
         else:
             found[name] = AXES.get(text, text)
     return found
-
-
-def color(option: str, text: str) -> list[str]:
-    """Red, green and blue in [0, 1] of a color like ``#ff8000``."""
-    try:
-        channels = bytes.fromhex(text[1:])
-    except ValueError:
-        channels = b""
-    if len(channels) != 3:
-        raise InputError(f"a color of {option} must look like #ff8000, got {text!r}.")
-    return [repr(channel / 255) for channel in channels]

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import models
-from limecraft_jax.cli import downloads
+from limecraft_jax.bounds import short
+from limecraft_jax.cli import downloads, words
 from limecraft_jax.edits.edit import Stack, Step
-from limecraft_jax.files import images, masks
+from limecraft_jax.files import images, masks, results
 from limecraft_jax.models import pace
 from limecraft_jax.models.formats import own
-from limecraft_jax.path import replace, sample
-from limecraft_jax.path.segmenters import SEGMENTERS
 from limecraft_jax.show import draw, report
-from limecraft_jax.types import InputError, Neighborhood, unknown
+from limecraft_jax.types import InputError, Neighborhood
 
 if TYPE_CHECKING:
     from limecraft_jax.compare.variants import Variant
@@ -28,32 +27,6 @@ if TYPE_CHECKING:
 
 MOST_LINES = 20  # differences that are told one by one
 SOME_CLASSES = 8  # of a thousand
-
-
-def pick(what: str, name: str, registry: dict[str, type]) -> Any:
-    """A registered choice with its defaults; ``name:argument`` gives its one argument.
-
-    `picture:FILE` and `labels:FILE` take the file, `kernel-sizes:0.1` the width.
-    """
-    given = name
-    name, _, argument = name.partition(":")
-    if name not in registry:
-        raise unknown(what, name, registry)
-    try:
-        return registry[name](_value(argument)) if argument else registry[name]()
-    except TypeError:
-        raise InputError(
-            f"{what} must be a name, or a name and what it takes behind a colon, got {given!r}."
-        ) from None
-
-
-def _value(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
 
 
 def find_model(name: str, about: str | None = None) -> Any:
@@ -71,7 +44,7 @@ def find_model(name: str, about: str | None = None) -> Any:
     if own.is_file(base):
         return models.adapt(own.open_model(base, about), way)
     if about:
-        raise InputError(f"--about is for a model file, got it with {name!r}: leave it out.")
+        raise InputError(f"--about is for a model file, got it with {short(name)}: leave it out.")
     if ":" not in base:
         return models.load(name)
     return models.adapt(attribute_of(base), way)
@@ -87,7 +60,7 @@ def attribute_of(name: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
-            f"model must be a known name, a file or module:attribute, got {name!r}: {error}."
+            f"model must be a known name, a file or module:attribute, got {short(name)}: {error}."
         ) from None
     return own.made(found)
 
@@ -102,25 +75,6 @@ def list_models(given: argparse.Namespace) -> None:
         more = f" and {len(card.classes) - SOME_CLASSES} more" * (card.source is not None)
         print(f"  classes: {', '.join(card.classes[: SOME_CLASSES if more else None])}{more}")
         print(f"  {downloads.state(card)}")
-
-
-def settings_of(given: argparse.Namespace) -> Settings:
-    """The choices that the options name."""
-    from limecraft_jax.path import lime
-    from limecraft_jax.path.kernel import Exponential
-    from limecraft_jax.path.surrogate import Ridge
-
-    return lime.Settings(
-        segmenter=pick("segmenter", given.segmenter, SEGMENTERS),
-        inside=given.inside,
-        outside=given.outside,
-        design=pick("design", given.design, sample.DESIGNS),
-        samples=given.samples,
-        replacement=pick("replacement", given.replacement, replace.REPLACEMENTS),
-        kernel=Exponential(given.width),
-        ridge=Ridge(given.penalty),
-        seed=given.seed,
-    )
 
 
 def load(given: argparse.Namespace) -> tuple[Any, np.ndarray, np.ndarray | None]:
@@ -143,41 +97,54 @@ def load(given: argparse.Namespace) -> tuple[Any, np.ndarray, np.ndarray | None]
     return model, image, mask
 
 
-def folder(path: str) -> Path:
-    """The folder for the results, made if need be."""
-    out = Path(path)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--out must be a folder that can be made, got {path!r}: {error}."
-        ) from None
-    return out
-
-
 def explain(given: argparse.Namespace) -> None:
     """Explain one picture and write the results."""
     from limecraft_jax.path import lime
 
-    settings = settings_of(given)
+    settings = words.settings(given)
+    out = results.folder(given.out)
     model, image, mask = load(given)
-    out = folder(given.out)
-    probs = lime.predict(model, image)  # first, so that a wrong target is told at once
+    # Whatever may be wrong with a choice is told before the model is asked at all.
+    start = lime.begin(image, lime.cut(image, mask, settings), settings)
+    probs = lime.predict(model, image)
     names = lime.class_names(model, len(probs))
-    target = int(np.argmax(probs)) if given.target is None else find_class(given.target, names)
-    explanation = lime.explain(image, model, mask, settings, None if given.quiet else Bar())
-    for note in explanation.neighborhood.segmentation.notes:
+    target = target_of(given, probs, names)
+    for note in start.segmentation.notes:
         print(note, file=sys.stderr)
+    explanation = lime.finish(model, start, settings, None if given.quiet else Bar())
 
-    recorded = report.record(explanation, settings, own.recorded(given.model), names)
-    (out / "explanation.json").write_text(report.dumps(recorded))
-    labels = masks.save_labels(explanation.neighborhood.segmentation.labels)
-    (out / "labels.png").write_bytes(labels)
-    (out / "overlay.png").write_bytes(images.to_png(draw.overlay(explanation, target)))
-    probability = explanation.neighborhood.probs[0, target]
-    print(f"{names[target]}: {probability:.1%}")
+    full = None if given.all_classes else report.asked([probs], [target])
+    recorded = report.record(explanation, settings, own.recorded(given.model), names, full)
+    written: dict[str, bytes | str] = {
+        "explanation.json": report.dumps(recorded),
+        "labels.png": masks.save_labels(explanation.neighborhood.segmentation.labels),
+        "overlay.png": images.to_png(draw.overlay(explanation, target)),
+    }
+    results.write(out, written)
+    probs = explanation.neighborhood.probs[0]
+    print(f"{names[target]}: {share(probs[target])}")
+    print(f"Likeliest: {likeliest(probs, names)}.")
     print(" ".join(report.trust(explanation, target, names[target]).sentences))
     print(f"Written: {out / 'explanation.json'}, labels.png, overlay.png")
+
+
+def target_of(given: argparse.Namespace, probs: np.ndarray, names: Sequence[str]) -> int:
+    """The class that is asked about: as named, or the likeliest."""
+    return int(np.argmax(probs)) if given.target is None else words.target(given.target, names)
+
+
+def share(value: float) -> str:
+    """A probability in percent.
+
+    >>> share(0.9834), share(0.0001), share(0.0)
+    ('98.3%', '<0.1%', '0.0%')
+    """
+    return "<0.1%" if 0 < value < 0.001 else f"{value:.1%}"
+
+
+def likeliest(probs: np.ndarray, names: Sequence[str]) -> str:
+    """The likeliest five classes with their probabilities."""
+    return ", ".join(f"{names[i]} {share(probs[i])}" for i in report.likeliest(probs))
 
 
 def edit(given: argparse.Namespace) -> None:
@@ -185,18 +152,20 @@ def edit(given: argparse.Namespace) -> None:
     from limecraft_jax.compare.variants import compare
     from limecraft_jax.path import lime
 
-    settings = settings_of(given)
+    settings = words.settings(given)
+    out = results.folder(given.out)
     model, image, mask = load(given)
     if mask is None:
         raise InputError("an edit needs a region, got a mask that marks none: draw one.")
     drawn = tuple(int(region) for region in np.unique(mask[mask != 0]))
     stack = stack_of(getattr(given, "steps", []), drawn)
-    out = folder(given.out)
     probs = lime.predict(model, image)
     names = lime.class_names(model, len(probs))
-    target = int(np.argmax(probs)) if given.target is None else find_class(given.target, names)
+    target = target_of(given, probs, names)
     variants = compare(model, image, mask, [("edited", stack)], settings, _progress(given.quiet))
-    write(out, variants, settings, own.recorded(given.model), model, names, target)
+    full = report.asked([variant.probs for variant in variants], [target])
+    full = None if given.all_classes else full
+    write(out, variants, settings, own.recorded(given.model), model, names, target, full)
 
 
 def stack_of(given: Sequence[Any], drawn: tuple[int, ...]) -> Stack:
@@ -225,8 +194,10 @@ def stack_of(given: Sequence[Any], drawn: tuple[int, ...]) -> Stack:
 def replay(given: argparse.Namespace) -> int:
     """Do a session again; status 1 if any number differs."""
     from limecraft_jax.compare import bundle
+    from limecraft_jax.compare.variants import in_full
     from limecraft_jax.path import lime
 
+    out = results.folder(given.out) if given.out else None
     session = bundle.read(given.bundle)
     if given.model is None and not models.registered(session.model):
         raise InputError(
@@ -234,13 +205,14 @@ def replay(given: argparse.Namespace) -> int:
             "say where it is with --model FILE or --model module:attribute."
         )
     model = session.asked(find_model(given.model or session.model, given.about))
-    out = folder(given.out) if given.out else None
     variants = bundle.replay(session, model, _progress(given.quiet))
     names = lime.class_names(model, len(variants[0].probs))
     if out:
         target = int(variants[0].probs.argmax())
+        full = in_full(session.results, names)
         # The path of a file in the session is a name in the bundle, not one on this disk.
-        write(out, variants, session.settings, session.model, model, names, target, session.files)
+        told = (session.settings, session.model, model, names, target, full, session.files)
+        write(out, variants, *told)
     checked = bundle.check(session, variants, names)
     for note in checked.notes:
         print(note, file=sys.stderr)
@@ -263,30 +235,31 @@ def write(
     model: Any,
     classes: Sequence[str],
     target: int,
+    full: Sequence[int] | None,
     files: dict[str, bytes] | None = None,
 ) -> None:
     """Write a comparison into a folder and say in short what came out."""
     from limecraft_jax.compare import bundle, webreport
     from limecraft_jax.compare.variants import record
 
+    written: dict[str, bytes | str] = {}
     for i, variant in enumerate(variants[1:]):
         number = f"_{i + 1}" if i else ""  # edited.png, edited_2.png, ...
-        (out / f"edited{number}.png").write_bytes(images.to_png(variant.image))
-        (out / f"edited_mask{number}.png").write_bytes(masks.save_labels(variant.mask))
+        written[f"edited{number}.png"] = images.to_png(variant.image)
+        written[f"edited_mask{number}.png"] = masks.save_labels(variant.mask)
     title = getattr(getattr(model, "card", None), "title", name)
-    text = webreport.html(variants, classes, title, settings, target)
-    (out / "report.html").write_text(text, encoding="utf-8")
-    recorded = record(variants, settings, name, classes)
-    (out / "comparison.json").write_text(report.dumps(recorded))
-    packed = bundle.write(variants, settings, name, classes, files, model.batch)
-    (out / "session.zip").write_bytes(packed)
+    written["report.html"] = webreport.html(variants, classes, title, settings, target)
+    recorded = record(variants, settings, name, classes, full)
+    written["comparison.json"] = report.dumps(recorded)
+    told = (settings, name, classes, files, model.batch, full)
+    written["session.zip"] = bundle.write(variants, *told)
+    results.write(out, written)
     first = variants[0].probs[target]
     for variant in variants:
-        best = int(variant.probs.argmax())
         change = webreport.points(float(variant.probs[target]) - float(first))
         print(
-            f"{variant.name}: {classes[best]} {variant.probs[best]:.1%}"
-            + (f", {classes[target]} {change} percentage points" if variant.stack else "")
+            f"{variant.name}: {likeliest(variant.probs, classes)}"
+            + (f"; {classes[target]} {change} percentage points" if variant.stack else "")
         )
     print(
         f"Written: {out / 'report.html'}, comparison.json, session.zip, edited.png, edited_mask.png"
@@ -296,15 +269,6 @@ def write(
 def _progress(quiet: bool):
     bar = Bar()
     return None if quiet else lambda name, neighborhood: bar(neighborhood, name)
-
-
-def find_class(wanted: str, names: Sequence[str]) -> int:
-    """Index of a class by its name or number."""
-    if wanted in names:
-        return list(names).index(wanted)
-    if wanted.isdigit() and int(wanted) < len(names):
-        return int(wanted)
-    raise unknown("target", wanted, names)
 
 
 class Bar:

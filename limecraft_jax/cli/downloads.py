@@ -6,14 +6,17 @@ import argparse
 import sys
 
 from limecraft_jax import models
+from limecraft_jax.files import results
 from limecraft_jax.models import hub, pace
-from limecraft_jax.models.card import ModelCard
+from limecraft_jax.models.card import ModelCard, folder
 from limecraft_jax.types import InputError
 
 
 def download(given: argparse.Namespace) -> None:
     """Fetch the weights of a model, or take them from a file, and say where they are."""
     card = models.card(given.name)
+    if given.file or (card.source and not hub.find(card)):
+        results.folder(folder(), "the environment variable LIMECRAFT_JAX_CACHE")
     if given.accept and not given.file:
         raise InputError(
             "--accept needs --file, got no file: name the one that you have looked at."

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import __version__, models
-from limecraft_jax.compare.variants import Variant, compare, record
+from limecraft_jax.compare.variants import Variant, compare, in_full, record
 from limecraft_jax.edits.edit import Step, as_record, from_record
 from limecraft_jax.files import archive, images, masks
 from limecraft_jax.path import choices
@@ -103,6 +103,7 @@ def write(
     classes: Sequence[str],
     files: dict[str, bytes] | None = None,
     batch: int = 0,
+    full: Sequence[int] | None = None,
 ) -> bytes:
     """A comparison as a session bundle: the contents of a zip file.
 
@@ -110,7 +111,7 @@ def write(
     ----------
     variants
         The original first, as `variants.compare` gives them.
-    settings, model, classes
+    settings, model, classes, full
         As for `variants.record`; `model` is the name by which it is loaded.
     files
         `Bundle.files`, where the settings are those of a bundle that was read.
@@ -139,7 +140,7 @@ def write(
         "image.npy": pixels.getvalue(),
         "image.png": images.to_png(first.image),
         "mask.png": masks.save_labels(first.mask),
-        "results.json": report.dumps(record(variants, settings, model, classes)).encode(),
+        "results.json": report.dumps(record(variants, settings, model, classes, full)).encode(),
         **files,
     }
     packed = io.BytesIO()
@@ -170,8 +171,8 @@ def read(source: bytes | str | os.PathLike[str]) -> Bundle:
         raise InputError(f"session.json must be of a {FORMAT}, got another one: {archive.AGAIN}.")
     if session.get("version") != VERSION:
         raise InputError(
-            f"a session bundle must be of version {VERSION}, got {str(session.get('version'))[:20]}"
-            ": open it with the limecraft-jax that wrote it."
+            f"a session bundle must be of version {VERSION}, "
+            f"got {archive.short(session.get('version'))}: open it with the limecraft-jax of then."
         )
     image = archive.picture(members["image.npy"])
     mask = archive.labels(members["mask.png"], image.shape[:2])
@@ -259,9 +260,9 @@ def check(bundle: Bundle, variants: Sequence[Variant], classes: Sequence[str]) -
     classes
         Names of the model's classes.
     """
-    now = json.loads(report.dumps(record(variants, bundle.settings, bundle.model, classes)))
-    then = bundle.results
-    told = then.get("versions")
+    then, told = bundle.results, bundle.results.get("versions")
+    again = (bundle.settings, bundle.model, classes, in_full(then, classes))
+    now = json.loads(report.dumps(record(variants, *again)))
     old = {**(told if isinstance(told, dict) else {}), "limecraft-jax": then.get("limecraft_jax")}
     notes = [
         f"{name} was {old.get(name)} and is {number}."

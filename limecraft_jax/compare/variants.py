@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -200,7 +200,11 @@ def table(variants: Sequence[Variant], classes: Sequence[str]) -> list[dict[str,
 
 
 def record(
-    variants: Sequence[Variant], settings: lime.Settings, model: str, classes: Sequence[str]
+    variants: Sequence[Variant],
+    settings: lime.Settings,
+    model: str,
+    classes: Sequence[str],
+    full: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Everything that a comparison rests on and says, ready for JSON.
 
@@ -214,6 +218,8 @@ def record(
         The model's name.
     classes
         Names of the k classes.
+    full
+        The classes that every explanation has in full, see `report.record`.
     """
     drawn = variants[0].mask
     return {
@@ -237,12 +243,29 @@ def record(
                     "sha256": hashlib.sha256(variant.mask.tobytes()).hexdigest(),
                 },
                 "explanation": report.record(
-                    variant.explanation, settled(settings, drawn, variant.mask), model, classes
+                    variant.explanation,
+                    settled(settings, drawn, variant.mask),
+                    model,
+                    classes,
+                    full,
                 ),
             }
             for variant in variants
         ],
     }
+
+
+def in_full(recorded: Mapping[str, Any], classes: Sequence[str]) -> list[int] | None:
+    """Those of a model's classes that a record of a comparison, perhaps a stranger's, has in full.
+
+    None if it does not say.
+    """
+    try:
+        told = recorded["variants"][0]["explanation"]["explanations"]
+        names = {explained["class"] for explained in told}
+    except (LookupError, TypeError):
+        return None
+    return [i for i, name in enumerate(classes) if name in names]
 
 
 def versions() -> dict[str, str]:

@@ -126,9 +126,10 @@ original. The likeliest class of each picture is in bold.</p>
 <p>Every axis is a class; the farther out, the more probable.{cut}</p>
 {chart}</div>
 <div class="keep"><h2>How far to trust the explanations</h2>
-<p>A simple model stands in for the classifier near each picture. R² says how well it follows
-(1 is perfectly); the effective samples say how many equally weighted questions the answer is
-worth. Undecided means that the 95 % interval of a part contains 0.</p>
+<p>A simple model stands in for the classifier near each picture. R² says how well it foretells
+answers that it has not seen (1 is perfectly); the effective samples say how many equally weighted
+questions the answer is worth. A part could go either way if its 95 % interval contains 0, and
+matters little if the interval stays within a tenth of the largest effect.</p>
 <div class="wide">{_health(variants, target)}</div></div>
 <div class="keep"><h2>To do it again</h2>
 <div class="wide">{_settings(first, settings, model_title)}</div></div>
@@ -207,7 +208,8 @@ def _card(variant: Variant, target: int, name: str, strongest: float, palette: d
 {_figure(_url(images.to_jpeg(over), "jpeg"), f"{variant.name}, explained", f"What speaks for {name}")}
 <p>{escape(name)}: <b>{percent(variant.probs[target])}</b></p>
 <p class="soft">Area for it {shares.positive:.0%}, against it {shares.negative:.0%},
-undecided {shares.neutral:.0%}.</p>
+matters little {shares.negligible:.0%},
+could go either way {shares.neutral - shares.negligible:.0%}.</p>
 {f"<ol>{steps}</ol>" if steps else '<p class="soft">As it came, nothing edited.</p>'}
 </section>"""  # noqa: E501
 
@@ -247,14 +249,15 @@ def _health(variants: Sequence[Variant], target: int) -> str:
         shares, fit = explanation.shares(target), explanation.fit
         segmentation = explanation.neighborhood.segmentation
         told: dict[str, Any] = {
-            "R²": f"{fit.r2[target]:.3f}",
+            "R² on fresh samples": report.score(fit.r2[target]),
             "Effective samples": f"{fit.effective_samples:.0f}",
             "Samples": len(explanation.neighborhood.probs),
             "Superpixels inside / outside": f"{segmentation.inside.sum()} / "
             f"{(~segmentation.inside).sum()}",
             "Area for": percent(shares.positive),
             "Area against": percent(shares.negative),
-            "Area undecided": percent(shares.neutral),
+            "Area that matters little": percent(shares.negligible),
+            "Area that could go either way": percent(shares.neutral - shares.negligible),
             "Area of the drawn regions": percent(float(np.mean(variant.mask != 0))),
             "Trust": report.trust(explanation, target, "").level,
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
+from limecraft_jax.bounds import MOST_SEED, short
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ MUST: dict[str, Callable[[float], bool]] = {
     "in [0, 1]": lambda value: 0 <= value <= 1,
     "in [-1, 1]": lambda value: -1 <= value <= 1,
 }
+
+
+LARGEST = 1_000_000  # pixels, degrees, times: more than any picture can show
+LEAST = {"> 0": 0.001, ">= 0": 0}  # less than .001 times leaves nothing of a region
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,15 @@ def _number(name: str, value: object, knob: Knob) -> float | int:
     kind = "a whole number" if knob.whole else "a finite number"
     try:
         number = operator.index(value) if knob.whole else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be {kind}, got {value!r}.") from None
-    if not math.isfinite(number):
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name} must be {kind}, got {short(value)}.") from None
+    if not knob.whole and not math.isfinite(number):
         raise InputError(f"{name} must be {kind}, got {number}.")
     if not MUST[knob.must](number):
-        raise InputError(f"{name} must be {knob.must}, got {number:g}.")
+        raise InputError(f"{name} must be {knob.must}, got {short(value)}.")
+    least, most = LEAST.get(knob.must, -LARGEST), MOST_SEED if knob.whole else LARGEST
+    if not least <= number <= most:
+        raise InputError(f"{name} must be from {least} to {most}, got {short(value)}.")
     return number
 
 

@@ -13,7 +13,7 @@ from skimage.color.colorconv import rgb_from_xyz
 
 from limecraft_jax.edits import warp
 from limecraft_jax.edits.knobs import Checked, Knob
-from limecraft_jax.types import prepare
+from limecraft_jax.pixels import prepare
 
 
 class _Painting(Checked):
@@ -180,10 +180,11 @@ class Blur(_Painting):
     def _paint(self, image, own):
         box = ndimage.find_objects(own.astype(np.uint8))[0]
         inside = own[box]
-        sigma = min(self.sigma, 4 * max(inside.shape))  # wider is flat already
+        radius = [min(int(4 * self.sigma + 0.5), side - 1) for side in inside.shape]
 
         def smooth(values):
-            return ndimage.gaussian_filter(values, sigma, mode="constant")[inside]
+            smoothed = ndimage.gaussian_filter(values, self.sigma, mode="constant", radius=radius)
+            return smoothed[inside]
 
         weight = smooth(inside.astype(np.float64))
         channels = np.moveaxis(image[box].astype(np.float64), -1, 0)

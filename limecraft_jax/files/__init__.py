@@ -1,3 +1,3 @@
-"""Pictures, masks and archives from strangers: read within bounds, or refused in a sentence."""
+"""Pictures, masks and archives from strangers, read within bounds; results written whole."""
 
-__all__ = ["archive", "images", "masks"]
+__all__ = ["archive", "images", "masks", "reading", "results"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +27,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from limecraft_jax.files.reading import read_bytes
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def load_image(source: bytes | str | os.PathLike[str], max_side: int = MAX_SIDE)
     except InputError:
         raise
     except Exception as error:  # any failure inside the codec or the color conversion
-        raise _damaged(image, "an image") from error
+        raise damaged(image, "an image") from error
     if wanted != full:
         notes.append(f"The image was reduced from {_size(full)} to {_size(wanted)} pixels.")
     return Loaded(pixels, tuple(notes))
@@ -145,30 +145,6 @@ def to_jpeg(
     return _encode(pixels, "JPEG", quality=quality)
 
 
-def read_bytes(source: bytes | str | os.PathLike[str], what: str) -> bytes:
-    """The contents of a file, or an ``InputError`` that says why there are none."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        data = bytes(source)
-    else:
-        try:
-            data = Path(source).read_bytes()
-        except FileNotFoundError:
-            raise InputError(
-                f"{what} must be an existing file, got {str(source)!r}: check the path."
-            ) from None
-        except IsADirectoryError:
-            raise InputError(
-                f"{what} must be a file, got the folder {str(source)!r}: name a file in it."
-            ) from None
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(
-                f"{what} must be a readable file, got {str(source)!r} ({error}): check the path."
-            ) from error
-    if not data:
-        raise InputError(f"{what} must not be an empty file, got 0 bytes: choose another file.")
-    return data
-
-
 def array_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, Fortran order and type that an .npy file announces; nothing is allocated yet.
 
@@ -178,7 +154,10 @@ def array_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }[np.lib.format.read_magic(file)]
-    return read(file)
+    shape, fortran, dtype = read(file)
+    if not all(type(side) is int and side >= 0 for side in shape):  # NumPy takes True and -1
+        raise ValueError(shape)
+    return shape, fortran, dtype
 
 
 def open_header(data: bytes, what: str) -> Image.Image:
@@ -217,7 +196,7 @@ def decode(image: Image.Image, what: str) -> tuple[Image.Image, list[str]]:
             image = ImageOps.exif_transpose(image)
             notes.append("The image was turned upright as its EXIF tag says.")
     except Exception as error:  # any failure inside the codec
-        raise _damaged(image, what) from error
+        raise damaged(image, what) from error
     return image, notes
 
 
@@ -293,6 +272,8 @@ def _srgb(image: Image.Image, notes: list[str]) -> Image.Image:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             name = ImageCms.getProfileDescription(source).strip()
+            if source.profile.xcolor_space.strip() != image.mode:
+                raise ValueError(name)  # of another kind of colors: it tells nothing of these
             if "srgb" in name.lower():
                 return image
             target = ImageCms.createProfile("sRGB")
@@ -301,7 +282,7 @@ def _srgb(image: Image.Image, notes: list[str]) -> Image.Image:
                 notes.append(f"Colors were converted from the profile {name!r} to sRGB.")
                 return converted
         except (ImageCms.PyCMSError, ImportError, OSError, ValueError, TypeError):
-            pass  # an unreadable profile: read the numbers as they stand
+            pass  # an unreadable or unfitting profile: read the numbers as they stand
     return image.convert("RGB") if image.mode == "CMYK" else image
 
 
@@ -317,7 +298,8 @@ def _encode(pixels: np.ndarray, kind: str, **options: int) -> bytes:
     return buffer.getvalue()
 
 
-def _damaged(image: Image.Image, what: str) -> InputError:
+def damaged(image: Image.Image, what: str) -> InputError:
+    """The error for a picture whose header is right and whose contents are not."""
     return InputError(
         f"{what} must be a whole file, got a {image.format} of {_size(image.size)} pixels that "
         f"breaks off or is damaged: save or download it again."

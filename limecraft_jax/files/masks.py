@@ -19,8 +19,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from limecraft_jax.files.images import MOST_PIXELS, array_header, decode, open_header, read_bytes
-from limecraft_jax.types import InputError, frame, middle
+from limecraft_jax.files.images import (
+    MOST_PIXELS,
+    array_header,
+    damaged,
+    decode,
+    open_header,
+    read_bytes,
+)
+from limecraft_jax.pixels import band, frame, middle
+from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Int32
@@ -30,7 +38,8 @@ _OURS = "limecraft-jax labels"  # PNG text key of our own label maps: read back 
 _MOST_LABEL = 65535  # what a 16-bit gray PNG holds
 _MANY = 32  # more values than people draw by hand
 _STRETCH = 0.02  # relative change of aspect that is worth a word
-Wanted = Callable[[tuple[int, int]], tuple[int, int]]  # shape wanted for a shape on file
+# For a shape on file: that of the middle which is looked at, and the one wanted of that.
+Wanted = Callable[[tuple[int, int]], tuple[tuple[int, int], tuple[int, int]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +96,18 @@ def load_mask(
     # Shrinking comes before sorting out the codes (less to do), growing after it (a blend is only
     # recognizable while it is one pixel wide).
     read = _from_array if data.startswith(_NPY) else _from_picture
-    coded, size = read(data, lambda size: frame(size, shape, crop), notes)
+
+    def seen(size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        kept = band(size, shape, crop)
+        return kept, frame(kept, shape, crop)
+
+    coded, size = read(data, seen, notes)
     labels = _labels(coded, notes)
-    full = frame(size, shape, crop)
+    kept, full = seen(size)
     labels = labels[_nearest(labels.shape[0], full[0])][:, _nearest(labels.shape[1], full[1])]
     labels = middle(labels, *shape)
     if size != tuple(shape):
-        ratio = (size[1] / size[0]) / (full[1] / full[0])
+        ratio = (kept[1] / kept[0]) / (full[1] / full[0])
         stretched = " and stretched, its aspect differs" if abs(ratio - 1) > _STRETCH else ""
         notes.append(
             f"The mask was resized from {size[1]} × {size[0]} to {shape[1]} × {shape[0]} "
@@ -129,14 +143,14 @@ def _nearest(old: int, new: int) -> Int[np.ndarray, " new"]:
     return ((2 * np.arange(new) + 1) * old) // (2 * new)
 
 
-def _from_array(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, tuple[int, int]]:
+def _from_array(data: bytes, seen: Wanted, notes: list[str]) -> tuple[_Coded, tuple[int, int]]:
     """Codes of an .npy file, picked to at most the shape that is wanted, and its shape on file.
 
     The header is checked before anything of the announced size is allocated.
     """
     file = io.BytesIO(data)
     try:
-        shape, _, dtype = array_header(file)
+        shape, fortran, dtype = array_header(file)
     except Exception as error:  # foreign bytes: whatever the parser stumbles over
         raise InputError(
             "a mask must be a whole .npy file, got a damaged one: save it again."
@@ -153,8 +167,11 @@ def _from_array(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, tu
         )
     if len(data) - file.tell() != shape[0] * shape[1] * dtype.itemsize:
         raise InputError("a mask must be a whole .npy file, got a damaged one: save it again.")
-    codes = np.load(io.BytesIO(data), allow_pickle=False)
-    wanted = most(codes.shape)
+    codes = np.frombuffer(data, dtype, offset=file.tell())
+    if dtype.kind == "b":
+        codes = codes.view(np.uint8) != 0  # whatever bytes a stranger calls true
+    kept, wanted = seen(shape)
+    codes = middle(codes.reshape(shape, order="F" if fortran else "C"), *kept)
     rows, cols = (
         _nearest(old, min(old, new)) for old, new in zip(codes.shape, wanted, strict=True)
     )
@@ -164,11 +181,8 @@ def _from_array(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, tu
     return _Coded(codes, codes <= 0, (codes > 0).astype(np.float32), exact=True), shape
 
 
-def _from_picture(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, tuple[int, int]]:
-    """Codes of a picture file, picked to at most the shape that is wanted, and its shape on file.
-
-    `most` tells the shape that is wanted for a shape on file.
-    """
+def _from_picture(data: bytes, seen: Wanted, notes: list[str]) -> tuple[_Coded, tuple[int, int]]:
+    """Codes of a picture file, picked to at most the shape wanted, and its shape on file."""
     image = open_header(data, "a mask")
     ours = _OURS in image.info
     lossy = image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg"
@@ -176,13 +190,19 @@ def _from_picture(data: bytes, most: Wanted, notes: list[str]) -> tuple[_Coded, 
     image, told = decode(image, "a mask")
     notes += [note.replace("The image", "The mask") for note in told]
     size = image.height, image.width
-    wanted = most(size)
-    least = min(size[1], wanted[1]), min(size[0], wanted[0])
-    if image.size != least:
-        image = image.resize(
-            least, Image.Resampling.NEAREST
-        )  # Pillow's picks are those of _nearest
-    return _code(image, ours, lossy), size
+    kept, wanted = seen(size)
+    least = min(kept[1], wanted[1]), min(kept[0], wanted[0])
+    try:
+        if kept != size:
+            top, left = (size[0] - kept[0]) // 2, (size[1] - kept[1]) // 2
+            image = image.crop((left, top, left + kept[1], top + kept[0]))
+        if image.size != least:  # Pillow's picks are those of _nearest
+            image = image.resize(least, Image.Resampling.NEAREST)
+        return _code(image, ours, lossy), size
+    except InputError:
+        raise
+    except Exception as error:  # a palette that breaks off, for example
+        raise damaged(image, "a mask") from error
 
 
 def _code(image: Image.Image, ours: bool, lossy: bool) -> _Coded:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limecraft_jax.types import prepare, unknown
+from limecraft_jax.pixels import prepare
+from limecraft_jax.types import unknown
 
 if TYPE_CHECKING:
     from jaxtyping import Float

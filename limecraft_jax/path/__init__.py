@@ -11,6 +11,7 @@ __all__ = [
     "sample",
     "segment",
     "segmenters",
+    "settings",
     "superpixels",
     "surrogate",
 ]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
+from limecraft_jax import bounds
 from limecraft_jax.pytree import pytree
-from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -26,14 +26,13 @@ class Exponential:
     Attributes
     ----------
     width
-        ν > 0, lime's ``kernel_width``; its default for images is .25.
+        ν in `bounds.WIDTHS`, lime's ``kernel_width``; its default for images is .25.
     """
 
     width: float = 0.25
 
     def __post_init__(self):
-        if not self.width > 0:
-            raise InputError(f"width must be > 0, got {self.width}.")
+        bounds.number("width", self.width, *bounds.WIDTHS)
 
     def __call__(self, kept: Float[Array, ""]) -> Float[Array, ""]:
         """Weight in [0, 1] of a sample that keeps the share ``kept`` of its superpixels."""

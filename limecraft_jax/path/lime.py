@@ -22,52 +22,16 @@ from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.classifier import Classifier, forward
 from limecraft_jax.path import sample, surrogate
 from limecraft_jax.path.kernel import Exponential
-from limecraft_jax.path.replace import MeanColor, Replacement
 from limecraft_jax.path.segment import segment, suggest
-from limecraft_jax.path.segmenters import KMeans, Segmenter
+from limecraft_jax.path.settings import Settings
 from limecraft_jax.types import Explanation, InputError, Neighborhood, Segmentation
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Float32, Int
 
 WIDTH = 1024  # columns of z on the device, a multiple; a new number of superpixels compiles nothing
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Every choice behind an explanation; with the image and the mask it fixes all numbers.
-
-    Attributes
-    ----------
-    segmenter
-        How regions are cut into superpixels, one of `segment.SEGMENTERS`.
-    inside, outside
-        Superpixels wanted inside all drawn regions together (or one count per region) and in the
-        rest; 0 keeps a region, or the rest, whole. None: as `segment.suggest` shares out `total`.
-    total
-        Superpixels to share out where no counts are given; LIMEcraft's is 100.
-    design
-        How samples are drawn, one of `sample.DESIGNS`.
-    samples
-        Number of samples n, the untouched image included; lime's is 1000.
-    replacement
-        What stands in for a superpixel that is off, one of `replace.REPLACEMENTS`.
-    kernel, ridge
-        The free half: weights of the samples and penalty of the surrogate.
-    seed
-        Seed of the samples, an integer >= 0.
-    """
-
-    segmenter: Segmenter = KMeans()
-    inside: int | tuple[int, ...] | None = None
-    outside: int | None = None
-    total: int = 100
-    design: sample.Design = sample.Balanced()
-    samples: int = 1000
-    replacement: Replacement = MeanColor()
-    kernel: Exponential = Exponential()
-    ridge: surrogate.Ridge = surrogate.Ridge()
-    seed: int = 0
+MOST_CELLS = 100_000_000  # of z, 100 MB; drawing and fitting take up to thirty times as much
+MOST_SCORE = 1e9  # far above any that is meant; sums of its square still fit into float32
 
 
 def kept(z: Bool[Array, "b d"], labels: Int[Array, "h w"]) -> Bool[Array, "b h w"]:
@@ -155,7 +119,7 @@ def classify(
     if not answers:
         raise InputError("a model needs pictures, got none.")
     probs = np.concatenate([np.asarray(answer) for answer in answers])
-    _finite(probs)
+    _usable(probs)
     return probs
 
 
@@ -169,11 +133,17 @@ def _as_before(probs: Float[np.ndarray, "b k"], k: int) -> None:
         )
 
 
-def _finite(probs: Float[np.ndarray, "n k"]) -> None:
+def _usable(probs: Float[np.ndarray, "n k"]) -> None:
     if not np.isfinite(probs).all():
         raise InputError(
             "the model must return finite probabilities, got NaN or infinity: "
             "check its weights and its input range, which is [0, 1]."
+        )
+    largest = float(np.abs(probs).max(initial=0))
+    if largest > MOST_SCORE:
+        raise InputError(
+            f"the model must return probabilities, or scores from -{MOST_SCORE:g} to "
+            f"{MOST_SCORE:g}, got one of size {largest:.3g}: scale them down."
         )
 
 
@@ -203,12 +173,24 @@ def begin(
         Design, number of samples, replacement and seed are used.
     """
     d = segmentation.num
+    _affordable(max(settings.samples, d + 1), d)
     design = sample.settle(settings.design, settings.samples, d)
     z = sample.draw(design, settings.samples, d, settings.seed)
-    ratio = np.exp(design.log_ratio(d))[z.sum(axis=1)]
+    ratio = np.exp(design.log_ratio(d)[z.sum(axis=1)])  # of sizes never drawn it may be endless
+    if design.complete:  # the table stands for as many samples as were asked for
+        ratio *= settings.samples / len(z)
     replacement = settings.replacement(image, segmentation)
     nothing = np.zeros((0, 0), np.float32)
-    return Neighborhood(image, segmentation, z, ratio, replacement, nothing, design.complete)
+    traits = (design.complete, design.pairs, design.even, design.plain)
+    return Neighborhood(image, segmentation, z, ratio, replacement, nothing, *traits)
+
+
+def _affordable(rows: int, d: int) -> None:
+    if rows * d > MOST_CELLS:
+        raise InputError(
+            f"samples times superpixels must be at most {MOST_CELLS // 1_000_000} million, "
+            f"got {rows} × {d}: ask for fewer."
+        )
 
 
 def query(
@@ -247,7 +229,7 @@ def query(
     for start in starts:
         pending.extend(map(answers, itertools.islice(waiting, depth - len(pending))))
         found = np.asarray(pending.popleft())[: n - start]
-        _finite(found)
+        _usable(found)
         if probs is None:
             k = neighborhood.probs.shape[1] if start else found.shape[1]
             probs = np.empty((n, k), np.float32)
@@ -274,13 +256,24 @@ def resolve(
     m = len(neighborhood.probs)
     if not m:
         raise InputError("a fit needs answers of the model, got none: query the model first.")
-    waiting = len(neighborhood.z) - m
-    share = neighborhood.z.mean(axis=1, dtype=np.float32)
-    weights = np.asarray((kernel or Exponential())(share)) * neighborhood.ratio
+    waiting, d = len(neighborhood.z) - m, neighborhood.segmentation.num
+    with jax.enable_x64(True):
+        of_size = np.asarray((kernel or Exponential())(jnp.arange(d + 1) / d))
+    weights = of_size[neighborhood.z.sum(axis=1)] * neighborhood.ratio
+    ridge = ridge or surrogate.Ridge()
+    if neighborhood.plain:
+        weights, ridge = np.ones(len(weights)), surrogate.Ridge(0.0)
     weights[m:] = 0
     y = np.pad(neighborhood.probs, ((0, waiting), (0, 0)))
-    complete = neighborhood.complete and neighborhood.done
-    found = surrogate.fit(neighborhood.z, y, weights, ridge or surrogate.Ridge(), complete)
+    found = surrogate.fit(
+        neighborhood.z,
+        y,
+        weights,
+        ridge,
+        neighborhood.exact,
+        neighborhood.pairs,
+        neighborhood.even,
+    )
     return Explanation(neighborhood, found)
 
 
@@ -310,7 +303,26 @@ def explain(
     settings = settings or Settings()
     model = as_model(model)
     image = model.prepare(image)
-    neighborhood = begin(image, cut(image, mask, settings), settings)
+    return finish(model, begin(image, cut(image, mask, settings), settings), settings, progress)
+
+
+def finish(
+    model: Classifier | BlackBox | Callable,
+    neighborhood: Neighborhood,
+    settings: Settings,
+    progress: Callable[[Neighborhood], None] | None = None,
+) -> Explanation:
+    """Ask all that is left to ask, and fit: `explain` from what `begin` made.
+
+    Parameters
+    ----------
+    model, progress
+        As in `explain`.
+    neighborhood
+        With any number of answers.
+    settings
+        Kernel and ridge are used.
+    """
     for so_far in query(model, neighborhood):
         neighborhood = so_far
         if progress:

@@ -7,15 +7,36 @@ image, made once per explanation on the host.
 from __future__ import annotations
 
 import dataclasses
+import string
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
-from limecraft_jax.types import InputError, Segmentation, prepare
+from limecraft_jax import bounds
+from limecraft_jax.pixels import prepare
+from limecraft_jax.types import InputError, Segmentation
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32
+
+
+COLORS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0), "gray": (0.5, 0.5, 0.5)}
+
+
+def rgb(text: str) -> tuple[float, float, float] | None:
+    """Red, green and blue in [0, 1] of a color by its name in `COLORS` or its code, if it is one.
+
+    >>> rgb("black"), rgb("#ff8000") == rgb("FF8000"), rgb("#ff80")
+    ((0.0, 0.0, 0.0), True, None)
+    """
+    if text in COLORS:
+        return COLORS[text]
+    code = text.removeprefix("#")
+    if len(code) != 6 or not set(code) <= set(string.hexdigits):
+        return None
+    red, green, blue = bytes.fromhex(code)
+    return red / 255, green / 255, blue / 255
 
 
 class Replacement(Protocol):
@@ -59,8 +80,7 @@ class Color:
 
     def __post_init__(self):
         for name in ("red", "green", "blue"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must lie in [0, 1], got {getattr(self, name)}.")
+            bounds.number(name, getattr(self, name), 0, 1)
 
     def __call__(self, image, segmentation):
         """The color, spread over the picture."""
@@ -75,16 +95,16 @@ class Blur:
     Attributes
     ----------
     sigma
-        Standard deviation of the Gaussian as a share of the longer side, > 0; the default, 1/20,
-        is 11 pixels at 224, near the 10 pixels of Fong & Vedaldi.
+        Standard deviation of the Gaussian as a share of the longer side, from .001 (at that nothing
+        is blurred yet) to 1 (at that all is of one color); the default, 1/20, is 11 pixels at 224,
+        near the 10 pixels of Fong & Vedaldi.
     """
 
     sigma: float = 0.05
     label: ClassVar[str] = "blur"
 
     def __post_init__(self):
-        if not self.sigma > 0:
-            raise InputError(f"sigma must be > 0, got {self.sigma}.")
+        bounds.number("sigma", self.sigma, 1e-3, 1, "it is a share of the picture's longer side")
 
     def __call__(self, image, segmentation):
         """Gaussian blur with reflected borders."""
@@ -101,15 +121,14 @@ class Noise:
     Attributes
     ----------
     seed
-        Seed of the noise picture, an integer >= 0.
+        Seed of the noise picture, a whole number from 0 to `bounds.MOST_SEED`.
     """
 
     seed: int = 0
     label: ClassVar[str] = "noise"
 
     def __post_init__(self):
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise InputError(f"seed must be an integer >= 0, got {self.seed}.")
+        bounds.whole("seed", self.seed, 0, bounds.MOST_SEED)
 
     def __call__(self, image, segmentation):
         """The noise picture."""
@@ -125,15 +144,14 @@ class Inpaint:
     Attributes
     ----------
     margin
-        Pixels around the superpixel that the filling may look at, >= 2.
+        Pixels around the superpixel that the filling may look at, from 2 to 64.
     """
 
     margin: int = 8
     label: ClassVar[str] = "filled in from around (inpainting)"
 
     def __post_init__(self):
-        if not isinstance(self.margin, int) or self.margin < 2:
-            raise InputError(f"margin must be a whole number >= 2, got {self.margin}.")
+        bounds.whole("margin", self.margin, 2, 64)
 
     def __call__(self, image, segmentation):
         """The picture in which every superpixel is what its surroundings suggest."""

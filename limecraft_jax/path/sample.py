@@ -1,236 +1,58 @@
 """Second step of the path: which superpixels does each sample keep?
 
-All samples of one explanation are one tensor z, ``Bool[n d]``; row 0 keeps all. A design is a law
-p[s] for the number of superpixels kept plus, for some, a rule for how rows hang together. Image
-LIME weighs a sample by s alone (Garreau & Mardaoui 2021, §2), so a design that draws sizes from
-another law than LIME's own C(d,s)/2^d still answers LIME's question once each sample is weighted by
-
-    ratio(s) = C(d,s) 2^-d / p[s]
-
-Drawing happens on the host: a table of booleans is small, and a new number of superpixels then
-compiles nothing. Rows 2g and 2g + 1 belong together (complements, where a design has them), so
-cutting between pairs keeps what is balanced in balance.
+All samples of one explanation are one tensor z, ``Bool[n d]``; row 0 keeps all. Drawing happens on
+the host: a table of booleans is small, and a new number of superpixels then compiles nothing. In a
+design with complements, rows 2g and 2g + 1 belong together: each keeps what the other hides.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
 
+from limecraft_jax.path.designs import (
+    DESIGNS,
+    EXHAUSTIVE_LIMIT,
+    Balanced,
+    Bernoulli,
+    Design,
+    Exhaustive,
+    KernelSizes,
+    LeaveOneOut,
+    Paired,
+    ShapleySizes,
+)
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool
 
-EXHAUSTIVE_LIMIT = 16
+__all__ = [
+    "DESIGNS",
+    "EXHAUSTIVE_LIMIT",
+    "Balanced",
+    "Bernoulli",
+    "Design",
+    "Exhaustive",
+    "KernelSizes",
+    "LeaveOneOut",
+    "Paired",
+    "ShapleySizes",
+    "draw",
+    "full_rank",
+    "least",
+    "settle",
+]
+
 MOST_SAMPLES = 1_000_000  # a guard against a slip of the pen; z alone is then a gigabyte
+MOST_SUPERPIXELS = 2000  # the fit's d x d matrices then take 32 MB each, and seconds
+ATTEMPTS = 20  # tables drawn before it is said that a design cannot tell the superpixels apart
 
 
-class Design(Protocol):
-    """A law for the samples of one explanation.
-
-    ``complete`` says that the rows are all there are, so the answer carries no sampling error.
-    """
-
-    complete: ClassVar[bool]
-    label: ClassVar[str]
-
-    def draw(self, rng: np.random.Generator, n: int, d: int) -> Bool[np.ndarray, "n d"]: ...
-
-    def log_ratio(self, d: int) -> Float[np.ndarray, "d+1"]: ...
-
-
-def log_binomial(d: int) -> Float[np.ndarray, "d+1"]:
-    """log of C(d,s) 2^-d for s = 0..d, the sizes that ``lime`` draws."""
-    s = np.arange(d + 1)
-    return gammaln(d + 1) - gammaln(s + 1) - gammaln(d - s + 1) - d * np.log(2)
-
-
-def pairs_after_ends(half: Bool[np.ndarray, "m d"], n: int) -> Bool[np.ndarray, "n d"]:
-    """Rows: all on, all off, then each given row followed by its complement; cut to n."""
-    m, d = half.shape
-    z = np.empty((2 * m + 2, d), bool)
-    z[0], z[1], z[2::2], z[3::2] = True, False, half, ~half
-    return z[:n]
-
-
-def subsets(rng: np.random.Generator, sizes: Int[np.ndarray, " m"], d: int):
-    """One uniformly random subset of 0..d-1 of each given size, as rows ``Bool[m d]``."""
-    ranks = rng.random((len(sizes), d)).argsort(axis=1).argsort(axis=1)
-    return ranks < np.asarray(sizes)[:, None]
-
-
-class _LimeSizes:
-    """Designs whose rows are, one by one, uniform over all subsets."""
-
-    complete: ClassVar[bool] = False
-
-    def log_ratio(self, d: int) -> Float[np.ndarray, "d+1"]:
-        """Zero: the law is LIME's own."""
-        return np.zeros(d + 1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Bernoulli(_LimeSizes):
-    """Every superpixel by itself on or off with probability 1/2: what the ``lime`` package does."""
-
-    label: ClassVar[str] = "random (lime)"
-
-    def draw(self, rng: np.random.Generator, n: int, d: int) -> Bool[np.ndarray, "n d"]:
-        """n rows, the first all on."""
-        z = rng.integers(0, 2, (n, d), dtype=np.int8).astype(bool)
-        z[0] = True
-        return z
-
-
-@dataclasses.dataclass(frozen=True)
-class Paired(_LimeSizes):
-    """Random rows, each followed by its complement (antithetic sampling; Covert & Lee 2021, §4)."""
-
-    label: ClassVar[str] = "random pairs"
-
-    def draw(self, rng: np.random.Generator, n: int, d: int) -> Bool[np.ndarray, "n d"]:
-        """n rows: all on, all off, then pairs."""
-        return pairs_after_ends(rng.integers(0, 2, (n // 2, d), dtype=np.int8).astype(bool), n)
-
-
-@dataclasses.dataclass(frozen=True)
-class Balanced(_LimeSizes):
-    """Rows of one randomized Hadamard matrix: every two superpixels meet in all four ways alike.
-
-    Columns are picked and their signs flipped at random, rows are shuffled; each row by itself is
-    uniform over all subsets, so LIME's question stays the same. With ``complements`` every row is
-    followed by its opposite, which cancels the interactions of two superpixels (a fold-over
-    design; Box & Wilson 1951): far fewer samples when the score bends gently, up to a third more
-    error when it jumps. Without, the design was never worse than independent rows in our trials.
-    """
-
-    complements: bool = True
-    label: ClassVar[str] = "balanced"
-
-    def draw(self, rng: np.random.Generator, n: int, d: int) -> Bool[np.ndarray, "n d"]:
-        """n rows: all on, (all off,) then the rows of the matrix."""
-        rows = n // 2 if self.complements else n
-        order = 1 << int(np.ceil(np.log2(max(d + 1, rows, 2))))
-        columns = 1 + rng.permutation(order - 1)[:d]
-        picked = rng.permutation(order)[:rows]
-        flipped = rng.integers(0, 2, d, dtype=np.int8).astype(bool)
-        # Entry (i, j) of Sylvester's matrix is -1 to the number of ones in i & j.
-        matrix = (np.bitwise_count(picked[:, None] & columns) % 2 == 0) ^ flipped
-        if self.complements:
-            return pairs_after_ends(matrix, n)
-        matrix[0] = True
-        return matrix
-
-
-@dataclasses.dataclass(frozen=True)
-class KernelSizes:
-    """The kernel moved into the law: p[s] ∝ C(d,s) π(s), so every sample weighs the same.
-
-    GLIME (Tan, Tian & Li 2023) with LIME's own cosine kernel. It helps when the width is small.
-
-    Attributes
-    ----------
-    width
-        Kernel width ν at which the sizes are drawn, > 0; the default is lime's.
-    """
-
-    width: float = 0.25
-    complete: ClassVar[bool] = False
-    label: ClassVar[str] = "kernel sizes (GLIME)"
-
-    def __post_init__(self):
-        if not self.width > 0:
-            raise InputError(f"width must be > 0, got {self.width}.")
-
-    def law(self, d: int) -> Float[np.ndarray, "d+1"]:
-        """log p[s], s = 0..d."""
-        log_kernel = -((1 - np.sqrt(np.arange(d + 1) / d)) ** 2) / (2 * self.width**2)
-        log_mass = log_binomial(d) + log_kernel
-        return log_mass - logsumexp(log_mass)
-
-    def draw(self, rng: np.random.Generator, n: int, d: int) -> Bool[np.ndarray, "n d"]:
-        """n rows, the first all on."""
-        z = subsets(rng, rng.choice(d + 1, n, p=np.exp(self.law(d))), d)
-        z[0] = True
-        return z
-
-    def log_ratio(self, d: int) -> Float[np.ndarray, "d+1"]:
-        """log of C(d,s) 2^-d / p[s]: the kernel taken out again."""
-        return log_binomial(d) - self.law(d)
-
-
-@dataclasses.dataclass(frozen=True)
-class ShapleySizes:
-    """Kernel SHAP's sizes, p[s] ∝ (d-1) / (s (d-s)) for 0 < s < d, each row with its complement.
-
-    Lundberg & Lee 2017, Theorem 2; pairs as in Covert & Lee 2021. Many near-full and near-empty
-    samples, which LIME's kernel then weighs little: precise for Shapley values, not for LIME.
-    """
-
-    complete: ClassVar[bool] = False
-    label: ClassVar[str] = "Shapley sizes"
-
-    def law(self, d: int) -> Float[np.ndarray, "d+1"]:
-        """log p[s]; -inf at s = 0 and s = d."""
-        s = np.arange(1, d)
-        log_p = np.full(d + 1, -np.inf)
-        log_p[1:d] = -np.log(s * (d - s))
-        return log_p - logsumexp(log_p)
-
-    def draw(self, rng: np.random.Generator, n: int, d: int) -> Bool[np.ndarray, "n d"]:
-        """n rows: all on, all off, then pairs."""
-        if d < 2:
-            return pairs_after_ends(np.ones((n // 2, d), bool), n)
-        sizes = rng.choice(d + 1, n // 2, p=np.exp(self.law(d)))
-        return pairs_after_ends(subsets(rng, sizes, d), n)
-
-    def log_ratio(self, d: int) -> Float[np.ndarray, "d+1"]:
-        """log of C(d,s) 2^-d / p[s]; 0 for the two ends, which the law never draws."""
-        ratio = np.zeros(d + 1)
-        ratio[1:d] = log_binomial(d)[1:d] - self.law(d)[1:d]
-        return ratio
-
-
-@dataclasses.dataclass(frozen=True)
-class LeaveOneOut:
-    """The untouched image, then each superpixel switched off alone: n = d + 1, nothing random.
-
-    The coefficient of a superpixel is then what the score loses without it (Zeiler & Fergus 2014,
-    §4.2, on superpixels), a question of its own and not LIME's.
-    """
-
-    complete: ClassVar[bool] = True
-    label: ClassVar[str] = "one at a time"
-
-    def draw(self, rng: np.random.Generator, n: int, d: int) -> Bool[np.ndarray, "d+1 d"]:
-        """d + 1 rows, however many are asked for."""
-        return np.concatenate([np.ones((1, d), bool), ~np.eye(d, dtype=bool)])
-
-    def log_ratio(self, d: int) -> Float[np.ndarray, "d+1"]:
-        """Zero: the few sizes drawn are taken as they are."""
-        return np.zeros(d + 1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Exhaustive(_LimeSizes):
-    """All 2^d samples, d <= 16: LIME's answer without sampling error."""
-
-    complete: ClassVar[bool] = True
-    label: ClassVar[str] = "all combinations"
-
-    def draw(self, rng: np.random.Generator, n: int, d: int) -> Bool[np.ndarray, "2**d d"]:
-        """All rows, from all on to all off, however many are asked for."""
-        if d > EXHAUSTIVE_LIMIT:
-            raise InputError(
-                f"all combinations need at most {EXHAUSTIVE_LIMIT} superpixels, got {d}: "
-                "ask for fewer superpixels or choose another design."
-            )
-        bits = np.arange(2**d - 1, -1, -1)[:, None] >> np.arange(d - 1, -1, -1)
-        return (bits & 1).astype(bool)
+def least(design: Design, d: int) -> int:
+    """The fewest samples from which a design can tell d superpixels apart and judge itself."""
+    return 2 * d + 2 if design.pairs else d + 2
 
 
 def settle(design: Design, n: int, d: int) -> Design:
@@ -247,16 +69,33 @@ def settle(design: Design, n: int, d: int) -> Design:
     """
     if n > MOST_SAMPLES:
         raise InputError(f"samples must be at most {MOST_SAMPLES}, got {n}: ask for fewer.")
+    if d > MOST_SUPERPIXELS:
+        raise InputError(f"superpixels must be at most {MOST_SUPERPIXELS}, got {d}: ask for fewer.")
     if design.complete:
         return design
     if d <= EXHAUSTIVE_LIMIT and 2**d <= n:
         return Exhaustive()
-    if n < d + 2:
+    if n < least(design, d):
+        halves = f", or draw without complements (then {d + 2} are enough)" * design.pairs
         raise InputError(
-            f"{d} superpixels need at least {d + 2} samples, got {n}: "
-            "raise the number of samples or ask for fewer superpixels."
+            f"{d} superpixels need at least {least(design, d)} samples, got {n}: "
+            f"raise the number of samples or ask for fewer superpixels{halves}."
         )
     return design
+
+
+def full_rank(z: Bool[np.ndarray, "n d"]) -> bool:
+    """Whether the rows can tell all superpixels apart, an intercept beside them."""
+    few = 2 * z.shape[1] + 256  # mostly enough, where there are many more
+    for rows in (z[:few], z):
+        centered = rows - rows.mean(axis=0)
+        gram = centered.T @ centered
+        try:
+            np.linalg.cholesky(gram - 1e-9 * len(rows) * np.eye(len(gram)))
+            return True
+        except np.linalg.LinAlgError:
+            continue
+    return False
 
 
 def draw(design: Design, n: int, d: int, seed: int) -> Bool[np.ndarray, "n d"]:
@@ -270,18 +109,24 @@ def draw(design: Design, n: int, d: int, seed: int) -> Bool[np.ndarray, "n d"]:
         Number of samples and of superpixels.
     seed
         Any integer >= 0.
+
+    Raises
+    ------
+    InputError
+        If the design does not tell the superpixels apart, whatever table is drawn.
     """
     if seed < 0:
         raise InputError(f"seed must be an integer >= 0, got {seed}.")
-    return design.draw(np.random.default_rng(seed), n, d)
-
-
-DESIGNS: dict[str, type[Design]] = {
-    "balanced": Balanced,
-    "bernoulli": Bernoulli,
-    "paired": Paired,
-    "kernel-sizes": KernelSizes,
-    "shapley-sizes": ShapleySizes,
-    "leave-one-out": LeaveOneOut,
-    "exhaustive": Exhaustive,
-}
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([seed, attempt] if attempt else seed)
+        z = design.draw(rng, n, d)
+        if design.complete or full_rank(z):
+            return z
+    enough = n
+    while enough < MOST_SAMPLES // 64 and not full_rank(design.draw(rng, enough, d)):
+        enough *= 2
+    told = f"take {enough} samples" if enough < MOST_SAMPLES // 64 else "choose another design"
+    raise InputError(
+        f"the samples must tell {d} superpixels apart, got {n} of {design!r}, in which some are "
+        f"always hidden and shown together: {told} or ask for fewer superpixels."
+    )

@@ -149,8 +149,8 @@ def overlay(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """The explanation of one class over the picture.
 
-    Color says for or against, its strength |β| relative to the strongest one, and hatching that the
-    interval contains 0.
+    Color says for or against, its strength |β| relative to the strongest one, and hatching that it
+    could go either way. What is known to matter little stays as it is.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def overlay(
     labels = repeat(neighborhood.segmentation.labels, factor)
     shown = np.zeros(len(coef), bool)
     shown[explanation.top(target, len(coef) if show is None else show)] = True
-    undecided = explanation.undecided(target)
+    undecided, either = explanation.undecided(target), explanation.open(target)
     strongest = np.abs(coef).max() if strongest is None else strongest
     strength = 0.1 + 0.9 * np.minimum(np.abs(coef) / max(strongest, 1e-12), 1)
     rows, columns = np.indices(labels.shape)
@@ -186,7 +186,7 @@ def overlay(
     for sign, color in ((1, palette.positive), (-1, palette.negative)):
         own = shown & (np.sign(coef) == sign)
         blend(picture, (own & ~undecided)[labels], color, opacity * strength[labels])
-        blend(picture, (own & undecided)[labels] & stripes, color, opacity * 0.5)
+        blend(picture, (own & either)[labels] & stripes, color, opacity * 0.5)
     if boundaries:
         blend(picture, edges(labels), (255, 255, 255), 0.45)
         inside = neighborhood.segmentation.inside[labels].astype(np.int8)

@@ -316,16 +316,15 @@ def test_every_choice_of_the_settings_explains(key):
     assert len(settings) == len(labels)
 
 
-def test_too_few_samples_are_said_in_one_sentence_and_the_page_goes_on():
-    page = explain(small(**{"samples": 64, "total-digits": 100}))
-    (error,) = page.error
-    assert error.value == (
-        "100 superpixels need at least 102 samples, got 64: "
-        "raise the number of samples or ask for fewer superpixels."
-    )
-    assert job(page) is None
-    fine(page.select_slider(key="samples").set_value(128).run())
-    assert job(explain(page)).neighborhood.done
+def test_samples_too_few_for_the_superpixels_are_not_offered():
+    page = small(**{"samples": 64, "total-digits": 100})
+    slider = page.select_slider(key="samples")
+    assert slider.options == ["256", "512", "1000", "2000", "4000", "8000"]
+    assert slider.value == 256
+    assert len(job(explain(page)).neighborhood.probs) == 256
+    page = small(**{"samples": 64, "total-digits": 5})
+    assert page.select_slider(key="samples").value == 64  # all 32 combinations are tried anyway
+    assert job(explain(page)).neighborhood.exact
 
 
 def test_the_free_half_asks_the_classifier_nothing(monkeypatch):
@@ -502,7 +501,7 @@ def test_page_command_line_and_python_give_the_same_bits(tmp_path):
     )
     picture = images.load_image(EXAMPLES / example["file"]).pixels
     direct = lime.explain(picture, models.load("digits"), mask, settings)
-    coefficients = np.float32([one["coefficients"] for one in told["explanations"]])
+    coefficients = np.array([one["coefficients"] for one in told["explanations"]])
     np.testing.assert_array_equal(coefficients, direct.fit.coef)
     np.testing.assert_array_equal(on_page.fit.coef, direct.fit.coef)
     np.testing.assert_array_equal(np.float32(told["probabilities"]), done.neighborhood.probs[0])

@@ -18,7 +18,7 @@ def test_threads_that_fit_at_once_do_not_wait_for_each_other_forever():
     if hasattr(os, "sched_setaffinity"):  # as on a small host, however large this machine is
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     import numpy as np
-    from limecraft_jax import surrogate
+    from limecraft_jax.path import surrogate
     rng = np.random.default_rng(0)
     z, y = rng.random((1000, 100)) > 0.5, rng.random((1000, 7))
     answers = []

@@ -7,12 +7,15 @@ import re
 from playwright.sync_api import Page, expect
 
 from limecraft_jax import models
-from tests.app.test_browser import (
+from tests.app.test_browser import (  # fixtures are found by their names
+    address,  # noqa: F401
     button,
     choose,
+    chromium,  # noqa: F401
     idle,
     lasso,
     set_samples,
+    visit,  # noqa: F401
 )
 
 BOX = ((0.3, 0.35), (0.7, 0.35), (0.7, 0.75), (0.3, 0.75), (0.3, 0.36))
@@ -24,7 +27,7 @@ def edited(page: Page) -> str:
     return image.get_attribute("src") or ""
 
 
-def test_draw_rotate_compare_report(visit, tmp_path):
+def test_draw_rotate_compare_report(visit, tmp_path):  # noqa: F811
     page = visit()
     page.get_by_role("link", name="What if?").first.click()
     expect(page.get_by_role("heading", name="What if it looked different?")).to_be_visible()

@@ -24,7 +24,7 @@ TWO = rectangle(300, 60, 90, 120, region=3)
 def open_page(*drawn, path="pages/whatif.py", **state) -> AppTest:
     """A fresh visitor's editing page with something drawn on a digit."""
     page = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for key, value in {"model": "digits", "samples": 128, **state}.items():
+    for key, value in {"model": "digits", "samples": 256, **state}.items():
         page.session_state[key] = value
     page = fine(page.switch_page(path).run())
     return draw(page, *drawn) if drawn else page
@@ -221,7 +221,7 @@ def test_explain_all_is_the_comparison_of_the_engine():
     found = lab(page).comparison
     stacks = [("turned", (Step(Rotate(), (1,)),)), ("as it stands", (Step(Remove(), (2,)),))]
     inside, outside = suggest(drawn)
-    settings = lime.Settings(inside=inside, outside=outside, samples=128, seed=0)
+    settings = lime.Settings(inside=inside, outside=outside, samples=256, seed=0)
     assert found.settings == settings
     want = compare(models.load("digits"), picture(page), drawn, stacks, settings)
     assert [v.name for v in found.variants] == ["original", "turned", "as it stands"]
@@ -247,7 +247,7 @@ def test_the_choices_of_the_page_are_those_of_the_comparison():
     page = add(open_page(ONE, seed=7, design="bernoulli", replacement="blur"), "rotate")
     press(page, "Explain all")
     settings = lab(page).comparison.settings
-    assert (settings.seed, settings.samples) == (7, 128)
+    assert (settings.seed, settings.samples) == (7, 256)
     assert settings.design == sample.Bernoulli()
     assert type(settings.replacement).__name__ == "Blur"
 

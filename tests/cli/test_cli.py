@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from limecraft_jax import cli, models
+from limecraft_jax.cli import commands
 from limecraft_jax.files import images, masks
 from limecraft_jax.models.bundled import dermoscopy
 from limecraft_jax.path import lime, replace, sample, segmenters
@@ -117,11 +118,12 @@ def test_everything_is_written_and_agrees_with_the_api(files, explain):
     low, high = api.fit.interval()
     for k, told in enumerate(found["explanations"]):
         assert told["class"] == str(k)
-        np.testing.assert_array_equal(np.float32(told["coefficients"]), api.fit.coef[k])
-        np.testing.assert_array_equal(told["low"], low[k])
-        np.testing.assert_array_equal(told["high"], high[k])
-        assert np.float32(told["intercept"]) == api.fit.intercept[k]
-        assert np.float32(told["r2"]) == api.fit.r2[k]
+        np.testing.assert_array_equal(told["coefficients"], api.fit.coef[k])
+        for name, end in (("low", low), ("high", high)):
+            np.testing.assert_array_equal(np.array(told[name], float), end[k])
+        assert told["intercept"] == api.fit.intercept[k]
+        for name, r2 in (("r2", api.fit.r2), ("r2_in_sample", api.fit.r2_sample)):
+            assert told[name] == (r2[k] if np.isfinite(r2[k]) else None)
         assert told["effective_sample_size"] == api.fit.effective_samples
         assert told["local_prediction"] == pytest.approx(
             told["intercept"] + sum(told["coefficients"]), abs=1e-5
@@ -142,7 +144,11 @@ def test_everything_is_written_and_agrees_with_the_api(files, explain):
         from limecraft_jax.show import draw
 
         np.testing.assert_array_equal(np.asarray(picture), draw.overlay(api, 7))
-    assert out.startswith(f"7: {lime.predict(model, image)[7]:.1%}\n")
+    first, likeliest, *_ = out.splitlines()
+    probs = lime.predict(model, image)
+    assert first == f"7: {commands.share(probs[7])}"
+    best = np.argsort(-probs)[:5]
+    assert likeliest == f"Likeliest: {', '.join(f'{k} {commands.share(probs[k])}' for k in best)}."
     assert str(folder / "explanation.json") in out
     assert "200/200 samples" in err
 
@@ -209,9 +215,24 @@ def test_every_replacement_has_a_name(name, explain, files):
         ("--replacement", "noise:3", "replacement", "Noise(seed=3)"),
         ("--replacement", "inpaint:4", "replacement", "Inpaint(margin=4)"),
         ("--segmenter", "slic:20", "segmenter", "Slic(compactness=20)"),
+        ("--design", "balanced:no", "design", "Balanced(complements=False)"),
+        ("--design", "balanced:complements=True", "design", "Balanced(complements=True)"),
+        (
+            "--segmenter",
+            "quickshift:3,ratio=0.5",
+            "segmenter",
+            "Quickshift(kernel_size=3, max_dist=200.0, ratio=0.5)",
+        ),
+        ("--replacement", "black", "replacement", "Color(red=0.0, green=0.0, blue=0.0)"),
+        ("--replacement", "white", "replacement", "Color(red=1.0, green=1.0, blue=1.0)"),
+        ("--replacement", "gray", "replacement", "Color(red=0.5, green=0.5, blue=0.5)"),
+        ("--replacement", "#ff8000", "replacement", "Color(red=1.0, green=0.502, blue=0.0)"),
+        ("--replacement", "FF8000", "replacement", "Color(red=1.0, green=0.502, blue=0.0)"),
+        ("--replacement", "color:ff8000", "replacement", "Color(red=1.0, green=0.502, blue=0.0)"),
+        ("--replacement", "color:1,.5,blue=0", "replacement", "Color(red=1, green=0.5, blue=0)"),
     ],
 )
-def test_a_choice_takes_its_number_behind_a_colon(option, value, key, written, explain):
+def test_a_choice_takes_its_parameters_behind_a_colon(option, value, key, written, explain):
     status, *_, found, _ = explain("one.png", *FEW, option, value)
     assert status == 0
     assert found["settings"][key] == written
@@ -260,6 +281,9 @@ def test_a_model_of_ones_own(attribute, classes, explain):
 
 # ------------------------------------------------------------------ what it says
 
+SEED = f"a whole number from 0 to {2**53 - 1}"
+COUNT = "a whole number from 0 to 10000"
+
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
@@ -294,10 +318,9 @@ def test_a_model_of_ones_own(attribute, classes, explain):
         ),
         (
             ("--segmenter", "kmeans:many"),
-            "segmenter must be a name, or a name and what it takes behind a colon, "
-            "got 'kmeans:many'.",
+            "kmeans takes compactness (a number) behind the colon, got 'many'.",
         ),
-        (("--segmenter", "kmeans:-1"), "compactness must be > 0, got -1."),
+        (("--segmenter", "kmeans:-1"), "compactness must be a number from 0.0001 to 1e+06, got -"),
         (
             ("--design", "balance"),
             "design must be a known name, got 'balance': did you mean 'balanced'?",
@@ -312,31 +335,57 @@ def test_a_model_of_ones_own(attribute, classes, explain):
             "replacement must be a known name, got 'blue': did you mean 'blur'?",
         ),
         (("--replacement", "picture"), "another picture needs a file, got none: "),
-        (("--replacement", "mean:3"), "replacement must be a name, or a name and what it takes "),
-        (("--replacement", "noise:-1"), "seed must be an integer >= 0, got -1."),
-        (("--replacement", "noise:1.5"), "seed must be an integer >= 0, got 1.5."),
-        (("--replacement", "inpaint:2.5"), "margin must be a whole number >= 2, got 2.5."),
+        (("--replacement", "mean:3"), "mean takes nothing behind a colon, got '3': leave it out."),
+        (("--replacement", "#12345"), "a color must look like #ff8000, got '#12345'."),
+        (("--replacement", "color:red"), "color takes red (a number), green (a number), blue (a "),
+        (("--replacement", "color:.5,.5,.5,.5"), "color takes red (a number), green (a number), b"),
+        (("--replacement", "color:red=2"), "red must be a number from 0 to 1, got 2."),
+        (("--replacement", "blak"), "replacement must be a known name, got 'blak': did you mean '"),
+        (("--design", "balanced:abc"), "balanced takes complements (yes or no) behind the colon"),
+        (("--design", "balanced:-1"), "balanced takes complements (yes or no) behind the colon,"),
+        (("--design", "bernoulli:1"), "bernoulli takes nothing behind a colon, got '1': leave it "),
+        (("--design", "kernel-sizes:depth=1"), "kernel-sizes takes width (a number) behind the co"),
+        (("--design", "kernel-sizes:-1"), "width must be a number from 0.025 to 1e+06, got -1."),
+        (("--segmenter", "quickshift:4,ratio=.2,ratio=.3"), "quickshift takes kernel_size (a n"),
+        (("--segmenter", "quickshift:4,200,-.2"), "ratio must be a number from 0 to 1, got -0.2."),
+        (("--segmenter", "felzenszwalb:9,.5,1.5"), "felzenszwalb takes scale (a number), sigma (a"),
+        (("--replacement", "noise:-1"), f"seed must be {SEED}, got -1."),
+        (("--replacement", "noise:1.5"), "noise takes seed (a whole number) behind the colon, got"),
+        (("--replacement", "inpaint:2.5"), "inpaint takes margin (a whole number) behind the c"),
         (
             ("--target", "1O"),
             "target must be a known name, got '1O': did you mean '1'?",
         ),
         (
             ("--samples", "10", "--outside", "20"),
-            "20 superpixels need at least 22 samples, got 10: "
-            "raise the number of samples or ask for fewer superpixels.",
+            "20 superpixels need at least 42 samples, got 10: "
+            "raise the number of samples or ask for fewer superpixels, "
+            "or draw without complements (then 22 are enough).",
         ),
-        (("--samples", "10000000000"), "samples must be at most 1000000, got 10000000000: "),
-        (("--width", "0"), "width must be > 0, got 0.0."),
-        (("--width", "nan"), "width must be > 0, got nan."),
-        (("--penalty", "-0.5"), "penalty must be >= 0 and finite, got -0.5."),
-        (("--penalty", "inf"), "penalty must be >= 0 and finite, got inf."),
-        (("--seed", "-1"), "seed must be an integer >= 0, got -1."),
-        (("--outside", "-1"), "outside must be >= 0, got -1: use 0 for one superpixel."),
+        (("--target", "²"), "target must be a known name, got '²': choose one of 0, 1, 2, 3, 4, "),
+        (("--target", "9" * 5000), f"target must be a known name, got '{'9' * 60}': choose one"),
+        (("--samples", "many"), "--samples must be a whole number, got 'many'."),
+        (("--samples", "64.0"), "--samples must be a whole number, got '64.0'."),
+        (("--samples", "9" * 5000), "--samples must be a whole number, got '99999999999999999999"),
+        (("--inside", "²"), "--inside must be a whole number, got '²'."),
+        (("--width", "wide"), "--width must be a number, got 'wide'."),
+        (("--samples", "10000000000"), "samples must be a whole number from 1 to 1000000, got 10"),
+        (("--width", "0"), "width must be a number from 0.001 to 1e+06, got 0.0."),
+        (("--width", "nan"), "width must be a number from 0.001 to 1e+06, got nan."),
+        (("--width", "1e-30"), "width must be a number from 0.001 to 1e+06, got 1e-30."),
+        (("--width", "1e300"), "width must be a number from 0.001 to 1e+06, got 1e+300."),
+        (("--penalty", "-0.5"), "penalty must be a number from 0 to 1e+09, got -0.5."),
+        (("--penalty", "inf"), "penalty must be a number from 0 to 1e+09, got inf."),
+        (("--penalty", "1e39"), "penalty must be a number from 0 to 1e+09, got 1e+39."),
+        (("--design", "kernel-sizes:1e-200"), "width must be a number from 0.025 to 1e+06, got 1"),
+        (("--replacement", "blur:inf"), "sigma must be a number from 0.001 to 1, got inf: it is "),
+        (("--seed", "-1"), f"seed must be {SEED}, got -1."),
+        (("--outside", "-1"), f"outside must be {COUNT}, got -1: 0 makes one superpixel."),
         (("--mask", "gone.png"), "a mask must be an existing file, got 'gone.png': check "),
         (("--mask", "text.png"), "a mask must be a PNG, JPEG, WEBP, GIF, BMP or TIFF file, "),
         (
             ("--mask", "regions.png", "--inside", "-3"),
-            "inside must be >= 0, got -3: use 0 for one superpixel.",
+            f"inside must be {COUNT}, got -3: 0 makes one superpixel.",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -366,7 +415,7 @@ def test_bad_pictures_end_with_one_sentence(image, sentence, explain):
 
 
 def test_a_wrong_target_is_said_before_the_long_run(explain, monkeypatch):
-    monkeypatch.setattr(lime, "explain", lambda *_: pytest.fail("explained already"))
+    monkeypatch.setattr(lime, "finish", lambda *_: pytest.fail("explained already"))
     status, _, err, *_ = explain("one.png", "--target", "ten")
     assert status == 2
     assert err.startswith(
@@ -377,7 +426,7 @@ def test_a_wrong_target_is_said_before_the_long_run(explain, monkeypatch):
 def test_a_file_in_the_place_of_the_folder_is_said_before_any_question(explain, files):
     status, _, err, *_ = explain("one.png", out=files / "text.png")
     assert status == 2
-    assert err.startswith("limecraft_jax: --out must be a folder that can be made, got ")
+    assert err.startswith("limecraft_jax: --out must be a folder that can be made and written to,")
     assert "samples" not in err
     assert err.count("\n") == 1
 
@@ -426,7 +475,7 @@ def test_control_c_ends_quietly(explain, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lime, "explain", interrupted)
+    monkeypatch.setattr(lime, "finish", interrupted)
     status, _, err, *_ = explain("one.png")
     assert status == 130
     assert err == "limecraft_jax: stopped.\n"

@@ -80,7 +80,7 @@ def test_a_sweep_equals_asking_one_by_one(black_box, jitters):
 
 def test_a_sweep_never_compiles_the_network_again():
     network = model()
-    lime.explain(IMAGE, network, MASK, lime.Settings(samples=20, total=12))
+    lime.explain(IMAGE, network, MASK, lime.Settings(samples=26, total=12))
     lime.predict(network, IMAGE)
     before = tiny.Linear.traces
     for count in (1, 4, 7):

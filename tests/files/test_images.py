@@ -10,9 +10,11 @@ import pytest
 import skimage.data
 from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
+from limecraft_jax import pixels
 from limecraft_jax.files.images import load_image, to_jpeg, to_png
 from limecraft_jax.files.masks import load_mask, save_labels
-from limecraft_jax.types import InputError, prepare
+from limecraft_jax.pixels import prepare
+from limecraft_jax.types import InputError
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -191,6 +193,22 @@ def test_a_foreign_color_profile_is_converted():
     loaded = read(saved(PIXELS, icc_profile=swapped))
     assert np.abs(loaded.pixels - plain.pixels[..., ::-1]).max() < 0.02
     assert loaded.notes == ("Colors were converted from the profile 'Swap built-in' to sRGB.",)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
+def test_a_profile_of_other_colors_than_the_picture_s_is_ignored(kind):
+    """Printers' files with a screen's profile: four channels must not come out as colors."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    renamed = srgb.replace("sRGB".encode("utf-16-be"), "Mine".encode("utf-16-be"))
+    ink = Image.fromarray(SMOOTH).convert("CMYK")
+    plain = read(saved(ink, kind))
+    for profile in (srgb, renamed, lab):
+        loaded = read(saved(ink, kind, icc_profile=profile))
+        np.testing.assert_array_equal(loaded.pixels, plain.pixels)
+        assert loaded.notes == ()
+    light = read(saved(Image.fromarray(SMOOTH), kind, icc_profile=lab))
+    np.testing.assert_array_equal(light.pixels, read(saved(Image.fromarray(SMOOTH), kind)).pixels)
 
 
 def test_an_unreadable_color_profile_is_ignored():
@@ -490,6 +508,32 @@ def test_pictures_and_arrays_are_picked_alike(size):
     np.testing.assert_array_equal(load_mask(save_labels(labels), size).labels, picked.labels)
 
 
+@pytest.mark.parametrize("size", [(8, 900), (700, 9), (8, 64), (8, 65)])
+def test_of_a_long_strip_only_the_middle_is_blown_up(size, monkeypatch):
+    """Where the whole is, a strip of 8 × 5 000 000 pixels takes 160 GB; the answer is the same."""
+    strip = RNG.random((*size, 3)).astype(np.float32)
+    drawn = RNG.integers(0, 3, size).astype(np.uint8)
+    files = npy(drawn), save_labels(drawn)
+    strips = [prepare(strip, 32, 32, 3, 0.875, way) for way in ("bicubic", "bilinear")]
+    masks = [load_mask(data, (32, 32), 0.875) for data in files]
+    monkeypatch.setattr(pixels, "LONGEST", 10**9)
+    for way, found in zip(("bicubic", "bilinear"), strips, strict=True):
+        whole = prepare(strip, 32, 32, 3, 0.875, way)
+        assert np.abs(found - whole).mean() < 0.02
+    for data, found in zip(files, masks, strict=True):
+        whole = load_mask(data, (32, 32), 0.875)
+        assert (found.labels == whole.labels).mean() > 0.95
+        assert found.notes == whole.notes
+
+
+def test_strips_of_any_length_are_read():
+    strip = np.zeros((8, 4_000_000), np.uint8)
+    strip[:, 1_999_990:2_000_001] = 1
+    for data in (npy(strip), saved(Image.fromarray(strip * 255).convert("1"))):
+        labels = load_mask(data, (224, 224), 0.875).labels
+        assert set(np.unique(labels)) == {0, 1}
+
+
 def test_empty_mask_is_told_not_refused():
     told = "The mask is empty: it marks no region, so the whole image is explained."
     nothing = np.zeros(SHAPE, np.uint8)
@@ -508,6 +552,11 @@ def test_masks_follow_the_exif_tag():
         DISK,
         "The mask was turned upright as its EXIF tag says.",
     )
+
+
+def test_any_byte_but_zero_is_true():
+    data = npy(DISK)
+    same(load_mask(data[:-4800] + data[-4800:].replace(b"\1", b"\7"), SHAPE), DISK)
 
 
 def test_negative_labels_are_outside():
@@ -539,6 +588,12 @@ def test_mask_refusals():
     whole = "a mask must be a whole .npy file, got a damaged one: save it again."
     refuse(whole, npy(np.zeros((9, 9), int))[:-5], load_mask, shape)
     refuse(whole, npy(np.zeros((9, 9), int))[:20], load_mask, shape)
+    for shapes in ("(-9, -9)", "(True, 81)", "(9, 9, -1)", "(9.0, 9)", "9", "(81,)[:1] * 2"):
+        lying = npy(np.zeros((9, 9), int)).replace(
+            b"(9, 9), }" + b" " * (len(shapes) - 6), shapes.encode() + b", }"
+        )
+        assert shapes.encode() in lying
+        refuse(whole, lying, load_mask, shape)
     huge = npy(np.zeros((2, 2), int)).replace(b"(2, 2), }" + b" " * 12, b"(9999999, 9999999), }")
     refuse(
         "a mask must have at most 40 million pixels, got 9999999 × 9999999: reduce it first.",

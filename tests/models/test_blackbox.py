@@ -138,8 +138,9 @@ LATER = {
         "NumPy array of floats, of shape (2, k).",
     ),
     "huge scores": (
-        lambda p: 1e30 * p / p.max(),
-        "the model must return probabilities, or scores up to 1e+09, got 1e+30: scale them down.",
+        lambda p: 1e300 * p.astype(float) / p.max(),
+        "the model must return probabilities, or scores from -1e+09 to 1e+09, got one of size "
+        "3.4e+38: scale them down.",
     ),
 }
 

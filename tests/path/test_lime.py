@@ -235,6 +235,16 @@ def test_every_replacement_is_a_picture_like_the_image(make, c, tmp_path):
             "the model must return 2 probabilities per image, one for each class name, got 3: "
             "give as many names, or look at what it returns.",
         ),
+        (
+            lambda n: np.tile([0.5, -1e30], (n, 1)),
+            "the model must return probabilities, or scores from -1e+09 to 1e+09, "
+            "got one of size 1e+30: scale them down.",
+        ),
+        (
+            lambda n: np.tile([0.5, 1e39], (n, 1)),  # more than float32 can hold
+            "the model must return probabilities, or scores from -1e+09 to 1e+09, "
+            "got one of size 3.4e+38: scale them down.",
+        ),
     ],
 )
 def test_what_a_model_returns_is_checked(answer, sentence):
@@ -242,6 +252,20 @@ def test_what_a_model_returns_is_checked(answer, sentence):
     with pytest.raises(InputError) as error:
         run(model)
     assert str(error.value) == sentence
+
+
+def test_enormous_scores_are_said_after_the_first_batch():
+    asked = []
+
+    def score(images):
+        asked.append(len(images))
+        return np.full(len(images), 2e9)
+
+    with pytest.raises(InputError, match="got one of size 2e\\+09: scale them down"):
+        run(BlackBox(score, batch=8), samples=80)
+    assert asked == [8]
+    with pytest.raises(InputError, match="got one of size 2e\\+09: scale them down"):
+        lime.classify(BlackBox(score, batch=8), [tiny.picture()])
 
 
 def test_nan_from_a_flax_model_is_said():
@@ -259,5 +283,5 @@ def test_a_thing_that_is_no_model_is_said():
 
 
 def test_too_few_samples_are_said_with_the_remedy():
-    with pytest.raises(InputError, match="20 superpixels need at least 22 samples, got 10"):
+    with pytest.raises(InputError, match="20 superpixels need at least 42 samples, got 10"):
         run(tiny.classifier(), samples=10)

@@ -103,7 +103,8 @@ def test_all_combinations_are_all_different_and_all_there():
     z = sample.draw(sample.Exhaustive(), 0, 6, 0)
     assert len(np.unique(z, axis=0)) == len(z) == 64
     assert z[0].all()
-    assert not z[-1].any()
+    assert not z[1].any()
+    np.testing.assert_array_equal(z[0::2], ~z[1::2])
 
 
 def test_one_at_a_time_switches_off_each_superpixel_once():
@@ -132,6 +133,9 @@ def test_shapley_sizes():
     np.testing.assert_allclose(np.exp(sample.ShapleySizes().law(d))[1:d], mass / mass.sum())
 
 
+WIDTH = "width must be a number from 0.025 to 1e+06"
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -145,7 +149,10 @@ def test_shapley_sizes():
             "all combinations need at most 16 superpixels, got 20: "
             "ask for fewer superpixels or choose another design.",
         ),
-        (lambda: sample.KernelSizes(0.0), "width must be > 0, got 0.0."),
+        *(
+            (lambda value=value: sample.KernelSizes(value), f"{WIDTH}, got {value!r}.")
+            for value in (0.0, -1, float("nan"), 1e-200, 1e200, float("inf"), 0.02)
+        ),
         (
             lambda: sample.draw(sample.Bernoulli(), 9, 2, -1),
             "seed must be an integer >= 0, got -1.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import math
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from limecraft_jax.path import segmenters, superpixels
 from limecraft_jax.path.segment import named, segment, suggest
 from limecraft_jax.path.segmenters import (
     SEGMENTERS,
+    Felzenszwalb,
     Grid,
     KMeans,
     LabelMap,
@@ -600,9 +602,27 @@ BAD[0, 0] = np.nan
             lambda: named("kmean"),
             "segmenter must be a known name, got 'kmean': did you mean 'kmeans'?",
         ),
-        (lambda: KMeans(compactness=0), "compactness must be > 0, got 0."),
-        (lambda: Watershed(compactness=-1.0), "compactness must be >= 0, got -1.0."),
-        (lambda: Quickshift(ratio=2), "ratio must lie in [0, 1], got 2."),
+        (
+            lambda: KMeans(compactness=0),
+            "compactness must be a number from 0.0001 to 1e+06, got 0.",
+        ),
+        (
+            lambda: Slic(compactness=1e300),
+            "compactness must be a number from 0.0001 to 1e+06, got 1e+300.",
+        ),
+        (
+            lambda: Watershed(compactness=-1.0),
+            "compactness must be a number from 0 to 1e+06, got -1.0.",
+        ),
+        (lambda: Quickshift(ratio=2), "ratio must be a number from 0 to 1, got 2."),
+        (lambda: Quickshift(1e9), "kernel_size must be a number from 1 to 20, got 1000000000.0."),
+        (lambda: Quickshift(max_dist=0), "max_dist must be a number from 0.1 to 1e+06, got 0."),
+        (lambda: Felzenszwalb(math.inf), "scale must be a number from 0.001 to 1e+09, got inf."),
+        (lambda: Felzenszwalb(sigma=101), "sigma must be a number from 0 to 100, got 101."),
+        (
+            lambda: Felzenszwalb(min_size=10**30),
+            f"min_size must be a whole number from 1 to 100000000, got {10**30}.",
+        ),
     ],
 )
 def test_errors_are_sentences(call, sentence):

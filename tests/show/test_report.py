@@ -100,6 +100,25 @@ def test_the_record_holds_everything_and_is_plain_json():
     assert limecraft == pytest.approx({"positive": 0.75, "negative": 0.25, "neutral": 0.0})
 
 
+def test_a_record_holds_the_classes_asked_about_in_full():
+    settings = lime.Settings()
+    whole = report.record(KNOWN, settings, "my model", ("yes", "no"))
+    part = report.record(KNOWN, settings, "my model", ("yes", "no"), [1])
+    assert part["explanations"] == whole["explanations"][1:]
+    assert part["classes"] == whole["classes"]
+    assert part["probabilities"] == whole["probabilities"]
+
+
+def test_asked_about_are_the_targets_and_the_likeliest_of_every_picture():
+    rng = np.random.default_rng(0)
+    few, many = rng.random((3, 20)), rng.random((3, 21))
+    assert report.asked(few, [3]) is None
+    for targets in ([], [3], [20, 0]):
+        best = {k for probs in many for k in np.argsort(-probs)[:5].tolist()}
+        assert report.asked(many, targets) == tuple(sorted(best | set(targets)))
+    assert report.likeliest(np.array([0.1, 0.5, 0.5, 0.2]), 3).tolist() == [1, 2, 3]
+
+
 def test_a_record_with_nan_is_refused_rather_than_written():
     with pytest.raises(ValueError, match="JSON compliant"):
         report.dumps({"value": float("nan")})
@@ -118,8 +137,12 @@ def test_a_record_with_nan_is_refused_rather_than_written():
         ({"weights": 3, "complete": True}, "good", "Nothing is left to chance"),
         ({"probs": (0.8, 0.79, 0.82, 0.8)}, "good", "clear sign"),
         ({"probs": (0.8, 0.81, 0.8, 0.8)}, "fair", "moves by less than 2 percentage points"),
-        ({"stderr": [1, 0.01, 0.01, 0.01]}, "good", "1 of 4 superpixels (hatched, 25% of the"),
-        ({"stderr": [1, 0.01, 1, 0.01]}, "fair", "2 of 4 superpixels (hatched, 62% of the picture"),
+        ({"stderr": [1, 0.01, 0.01, 0.01]}, "good", "1 of the 4 superpixels that are shown or"),
+        (
+            {"stderr": [1, 0.01, 1, 1]},
+            "fair",
+            "3 of the 4 superpixels that are shown or drawn",
+        ),
     ],
 )
 def test_trust(changes, level, part):

@@ -16,6 +16,7 @@ SIDE = 430  # pixels of the longer side of the picture
 BAR = 16  # pixels per bar
 LIGHT = "#ffd43b"
 OUTLINES = "outlines"
+LITTLE, EITHER = "matters little", "could go either way"
 
 
 def linked(
@@ -43,11 +44,9 @@ def linked(
             **row,
             "Superpixel": row["superpixel"] + 1,
             "Effect": 100 * row["coefficient"],
-            "From": 100 * row["low"],
-            "To": 100 * row["high"],
-            "Speaks": "undecided"
-            if row["undecided"]
-            else ("for" if row["coefficient"] > 0 else "against"),
+            "From": None if row["low"] is None else 100 * row["low"],
+            "To": None if row["high"] is None else 100 * row["high"],
+            "Speaks": _speaks(row),
             "Place": f"region {row['region']}" if row["region"] else "outside",
         }
         for row in report.rows(explanation, target)
@@ -75,6 +74,13 @@ def linked(
     # Altair would look at every point of every outline many times, which takes a second.
     _layer_of(spec, OUTLINES)["data"] = {"values": _shapes(explanation, rows)}
     return spec | {"config": {"view": {"strokeWidth": 0}}}
+
+
+def _speaks(row: dict[str, Any]) -> str:
+    """What a superpixel does, in a word."""
+    if row["undecided"]:
+        return LITTLE if row["negligible"] else EITHER
+    return "for" if row["coefficient"] > 0 else "against"
 
 
 def _layer_of(spec: dict[str, Any], name: str) -> dict[str, Any]:
@@ -124,8 +130,8 @@ def _map(explanation, picture, hover, tooltip):
 
 def _bars(rows, hover, tooltip, palette):
     colors = alt.Scale(
-        domain=["for", "against", "undecided"],
-        range=[palette.hex(True), palette.hex(False), "#9aa5ab"],
+        domain=["for", "against", LITTLE, EITHER],
+        range=[palette.hex(True), palette.hex(False), "#c9d1d5", "#9aa5ab"],
     )
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y(

@@ -105,7 +105,7 @@ def show(job: Job) -> None:
             alt=f"The picture colored by what speaks for {name} and what speaks against it",
         )
         _shares(explanation, target, name, palette, rule)
-        _trust(explanation, target, name)
+        _trust(explanation, target, name, shown)
         _details(job, explanation, target, name)
         _downloads(job, explanation, target, name, picture, width, penalty)
 
@@ -134,7 +134,12 @@ def _shares(explanation, target, name, palette, rule) -> None:
     parts = [
         (shares.positive, favor, f"speaks for {name}"),
         (shares.negative, against, "speaks against it"),
-        (shares.neutral, look.hatched("#8889"), "undecided" if rule == "interval" else "neutral"),
+        (shares.negligible, "#8884", "matters little"),
+        (
+            shares.neutral - shares.negligible,
+            look.hatched("#8889"),
+            "could go either way" if rule == "interval" else "neutral",
+        ),
     ]
     bar = "".join(f'<div style="width:{100 * s:.2f}%;background:{c}"></div>' for s, c, _ in parts)
     key = "".join(
@@ -145,8 +150,8 @@ def _shares(explanation, target, name, palette, rule) -> None:
     st.html(f'<div class="lc-shares">{bar}</div><div class="lc-key">{key}</div>')
 
 
-def _trust(explanation, target, name) -> None:
-    trust = report.trust(explanation, target, name)
+def _trust(explanation, target, name, shown) -> None:
+    trust = report.trust(explanation, target, name, shown)
     box, icon, title = {
         "good": (st.success, ":material/verified:", "You can lean on this."),
         "fair": (st.info, ":material/info:", "Read it with care."),
@@ -177,8 +182,8 @@ def _details(job: Job, explanation: Explanation, target: int, name: str) -> None
                     "superpixel": row["superpixel"] + 1,
                     "place": f"region {row['region']}" if row["region"] else "outside",
                     "effect": 100 * row["coefficient"],
-                    "95 % from": 100 * row["low"],
-                    "95 % to": 100 * row["high"],
+                    "95 % from": None if row["low"] is None else 100 * row["low"],
+                    "95 % to": None if row["high"] is None else 100 * row["high"],
                     "sign is right": 100 * row["sign_probability"],
                     "area": 100 * row["area"],
                 }
@@ -201,9 +206,10 @@ def _details(job: Job, explanation: Explanation, target: int, name: str) -> None
         cells = st.columns(4)
         cells[0].metric(
             "R²",
-            f"{fit.r2[target]:.3f}",
+            report.score(fit.r2[target]),
             help="Share of the ups and downs of the classifier's answers that the simple model "
-            "reproduces; 1 is all.",
+            "foretells on samples that it has not seen; 1 is all. On its own samples it is "
+            f"{report.score(fit.r2_sample[target])}.",
         )
         cells[1].metric(
             "Effective samples",

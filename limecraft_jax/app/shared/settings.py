@@ -11,20 +11,36 @@ from limecraft_jax.app.shared.choose import PICTURES
 from limecraft_jax.path import replace, sample
 from limecraft_jax.path.segmenters import SEGMENTERS
 
+SAMPLES = (64, 128, 256, 512, 1000, 2000, 4000, 8000)
 
-def choices() -> dict:
-    """Widgets for everything that makes a new run necessary."""
+
+def choices(superpixels: int = 1) -> dict:
+    """Widgets for everything that makes a new run necessary.
+
+    Parameters
+    ----------
+    superpixels
+        How many there will be: numbers of samples that could not tell them apart are not offered.
+    """
+    drawn = sample.DESIGNS[st.session_state.get("design", "balanced")]()
+    least = sample.least(drawn, superpixels)
+    enough = [n for n in SAMPLES if n >= least] or [SAMPLES[-1]]
+    if superpixels <= sample.EXHAUSTIVE_LIMIT:
+        enough = [n for n in SAMPLES if n >= min(least, 2**superpixels)]
+    if st.session_state.get("samples", enough[0]) not in enough:
+        st.session_state["samples"] = enough[0]
     with st.expander("Settings", icon=":material/tune:"):
         left, right = st.columns(2, gap="medium")
         with left:
             samples = st.select_slider(
                 "Samples",
-                [64, 128, 256, 512, 1000, 2000, 4000, 8000],
-                1000,
+                enough,
+                1000 if 1000 in enough else enough[0],
                 key="samples",
                 persist_state="session",
                 help="How many variants of the picture, with superpixels hidden at random, the "
-                "classifier is asked about. More take longer and narrow the intervals.",
+                "classifier is asked about. More take longer and narrow the intervals. "
+                "Numbers too small for your superpixels are not offered.",
             )
             design = st.selectbox(
                 "How they are drawn",

@@ -180,7 +180,7 @@ def _show(found: Comparison, subject: Subject) -> None:
             )
     st.caption(
         "One color scale for all: equal color means equal effect. Green speaks for the class, red "
-        "against it, hatched is undecided."
+        "against it, hatched could go either way."
     )
 
 

@@ -15,7 +15,7 @@ from flax import nnx
 
 from limecraft_jax.models.card import ModelCard
 from limecraft_jax.models.classifier import Classifier, load_weights
-from limecraft_jax.types import prepare
+from limecraft_jax.pixels import prepare
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
