@@ -115,11 +115,22 @@ def classify(
             answers.append(forward(model, pixels)[: len(group)])  # not awaited: edit on meanwhile
         else:
             answers.append(model(pixels))
+            _as_before(answers[-1], answers[0].shape[1])
     if not answers:
         raise InputError("a model needs pictures, got none.")
     probs = np.concatenate([np.asarray(answer) for answer in answers])
     _usable(probs)
     return probs
+
+
+def _as_before(probs: Float[np.ndarray, "b k"], k: int) -> None:
+    """Refuse another number of classes than in earlier batches; NumPy would spread one over all."""
+    if probs.shape[1] != k:
+        raise InputError(
+            f"the model must return the same number of class probabilities for every picture, got "
+            f"{k} for the first ones and {probs.shape[1]} for later ones: look at what it does "
+            "with another batch."
+        )
 
 
 def _usable(probs: Float[np.ndarray, "n k"]) -> None:
@@ -220,8 +231,10 @@ def query(
         found = np.asarray(pending.popleft())[: n - start]
         _usable(found)
         if probs is None:
-            probs = np.empty((n, found.shape[1]), np.float32)
+            k = neighborhood.probs.shape[1] if start else found.shape[1]
+            probs = np.empty((n, k), np.float32)
             probs[:start] = neighborhood.probs[:start] if start else 0
+        _as_before(found, probs.shape[1])
         probs[start : start + batch] = found
         yield dataclasses.replace(neighborhood, probs=probs[: start + batch])
 

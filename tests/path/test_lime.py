@@ -213,12 +213,12 @@ def test_every_replacement_is_a_picture_like_the_image(make, c, tmp_path):
         (
             lambda n: np.zeros((n, 2, 2)),
             "the model must return one row of class probabilities per image, shape (32, k), "
-            "got shape (32, 2, 2) for 32 images.",
+            "got shape (32, 2, 2) for 32 images: look at what it returns for a batch.",
         ),
         (
             lambda n: np.zeros((2, n)),
             "the model must return one row of class probabilities per image, shape (32, k), "
-            "got shape (2, 32) for 32 images.",
+            "got shape (2, 32) for 32 images: look at what it returns for a batch.",
         ),
         (
             lambda n: np.full((n, 2), np.nan),
@@ -227,11 +227,13 @@ def test_every_replacement_is_a_picture_like_the_image(make, c, tmp_path):
         ),
         (
             lambda n: np.array(["cat"] * n),
-            "the model must return numbers, got values of type <U3 for 32 images.",
+            "the model must return numbers, got values of type <U3 for 32 images: return a NumPy "
+            "array of floats, of shape (32, k).",
         ),
         (
             lambda n: np.zeros((n, 3)),
-            "the model must return 2 probabilities per image, one for each class name, got 3.",
+            "the model must return 2 probabilities per image, one for each class name, got 3: "
+            "give as many names, or look at what it returns.",
         ),
         (
             lambda n: np.tile([0.5, -1e30], (n, 1)),
@@ -240,8 +242,8 @@ def test_every_replacement_is_a_picture_like_the_image(make, c, tmp_path):
         ),
         (
             lambda n: np.tile([0.5, 1e39], (n, 1)),  # more than float32 can hold
-            "the model must return finite probabilities, got NaN or infinity: "
-            "check its weights and its input range, which is [0, 1].",
+            "the model must return probabilities, or scores from -1e+09 to 1e+09, "
+            "got one of size 3.4e+38: scale them down.",
         ),
     ],
 )

@@ -20,6 +20,10 @@ MOST_BYTES = 5_000_000  # of a JSON file: 20 000 class names take less than one
 MOST_SIDE = 4096  # pixels
 MOST_BATCH = 4096
 MOST_TEXT = 2000  # characters
+MOST_NAME = 200  # characters of a class name
+MOST_VALUES = 2**26  # numbers in a batch: one picture of 4096 x 4096, 445 of 224 x 224
+MOST_NUMBER = 1e6  # of a mean, deviation or end of a range, either way
+LEAST_NUMBER = 1e-6  # of a deviation or the width of a range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +115,8 @@ class About:
         batch
             Number of images asked about at once where nothing is told.
         """
+        if self.batch:
+            check_batch(name, self.batch, size)
         mean, std = self.normalization(size[2], default)
         texts = ("about", "data", "architecture", "trained", "license")
         return ModelCard(
@@ -128,6 +134,16 @@ class About:
             network=self.network,
             family=self.family,
             **{key: getattr(self, key) for key in texts},
+        )
+
+
+def check_batch(name: str, batch: int, size: tuple[int, int, int]) -> None:
+    """Refuse more pictures at once than fit in memory."""
+    if batch > MOST_BATCH or batch * math.prod(size) > MOST_VALUES:
+        most = min(MOST_BATCH, MOST_VALUES // math.prod(size))
+        raise InputError(
+            f"{name} must take at most {most} pictures of {size[0]} x {size[1]} with {size[2]} "
+            f"channels at once, got a batch of {batch}: give it a smaller one."
         )
 
 
@@ -218,6 +234,8 @@ def _names(what: str, value: object) -> tuple[str, ...]:
     for name in value:
         if not isinstance(name, str) or not name.strip():
             _refuse(what, "a list of names that are not empty", name)
+        if len(name) > MOST_NAME:
+            _refuse(what, f"a list of names of at most {MOST_NAME} characters", name)
         if name in seen:
             _refuse(what, "a list of names, each once", name)
         seen.add(name)
@@ -235,8 +253,10 @@ def _whole(most: int) -> Callable[[str, object], int]:
 
 
 def _number(what: str, value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
         _refuse(what, "a finite number", value)
+    if not -MOST_NUMBER <= value <= MOST_NUMBER:
+        _refuse(what, f"a number from {-MOST_NUMBER:.0f} to {MOST_NUMBER:.0f}", value)
     return float(value)
 
 
@@ -249,8 +269,8 @@ def _numbers(what: str, value: object) -> tuple[float, ...]:
 
 def _deviations(what: str, value: object) -> tuple[float, ...]:
     values = _numbers(what, value)
-    if min(values) <= 0:
-        _refuse(what, "above 0", value)
+    if min(values) < LEAST_NUMBER:
+        _refuse(what, f"at least {LEAST_NUMBER}", value)
     return values
 
 
@@ -260,6 +280,8 @@ def _range(what: str, value: object) -> tuple[float, ...]:
     low, high = (_number(what, one) for one in value)
     if not low < high:
         _refuse(what, "two numbers, the smaller one first", value)
+    if high - low < LEAST_NUMBER:
+        _refuse(what, f"two numbers that are {LEAST_NUMBER} or more apart", value)
     return low, high
 
 

@@ -2,28 +2,28 @@
 
 A ``.keras`` file is a zip of a configuration and weights. The configuration names the classes that
 Keras makes, so it is read here first: only layers and functions of Keras itself are let through,
-and none that run programs or open files (Lambda layers, wrapped modules, vocabularies).
+and none that run programs or open files (Lambda layers, wrapped modules, vocabularies). What is let
+through is opened and run in a process of its own, see `apart`.
 """
 
 from __future__ import annotations
 
-import io
+import copy
+import importlib.util
 import json
-import math
-import os
-import sys
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from limecraft_jax.models.formats.about import About
-from limecraft_jax.models.formats.wrap import Port, axes_text, batch_for, port, wrap
+from limecraft_jax.models.blackbox import MOST_CLASSES
+from limecraft_jax.models.formats import apart
+from limecraft_jax.models.formats.about import About, check_batch
+from limecraft_jax.models.formats.port import Port, listed, port
+from limecraft_jax.models.formats.wrap import batch_for, wrap
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {"metadata.json": 1_000_000, CONFIG: 20_000_000, WEIGHTS: 1_000_000_000}  # most bytes
+PIECE = 1_000_000  # bytes
 AGAIN = 'save the model again with model.save("model.keras")'
 
 # What a configuration may name. Keras looks a name up in the module beside it.
@@ -88,25 +89,33 @@ def read(path: Path, about: About) -> BlackBox:
     Raises
     ------
     InputError
-        If Keras is missing or runs on another backend, the file is no whole `.keras` file, names
-        anything that is not Keras' own, or is not a model from one picture to class scores.
+        If Keras is missing, the file is no whole `.keras` file, names anything that is not Keras'
+        own, or is not a model from one picture to class scores.
     """
     config = check(path)
-    model = _load(path, config)
-    entry = _entry(path.name, model, about)
+    for package in ("keras", "h5py"):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(
+                f"{path.name} needs the packages keras and h5py, got no {package}: "
+                "pip install keras h5py"
+            )
+    try:
+        with apart.opened("keras", path) as graph:
+            return _read(path, about, graph, _takes_bytes(config))
+    except apart.Failed as failure:
+        raise _stuck(path.name, failure) from None
 
-    # Pure, unlike predict_on_batch, so that several threads may ask; as fast on large networks.
-    @jax.jit
-    def step(weights, state, x):
-        return model.stateless_call(weights, state, x, training=False)[0]
 
-    groups = (model.trainable_variables, model.non_trainable_variables)
-    weights, state = jax.device_put([[variable.value for variable in group] for group in groups])
+def _read(path: Path, about: About, graph: apart.Graph, takes_bytes: bool) -> BlackBox:
+    entry = _entry(path.name, graph, about)
 
     def ask(x: np.ndarray) -> np.ndarray:
-        return np.asarray(step(weights, state, x))
+        try:
+            return graph.run(0, x, MOST_CLASSES * len(x))
+        except apart.Failed as failure:
+            raise _stuck(path.name, failure) from None
 
-    whole = "int" in entry.dtype or _takes_bytes(config)
+    whole = "int" in entry.dtype or takes_bytes
     return wrap(path, about, entry, ask, (0.0, 255.0) if whole else (0.0, 1.0))
 
 
@@ -119,18 +128,23 @@ def check(path: Path) -> dict[str, Any]:
         If the file is no zip with a configuration and weights, is larger than it should be once
         unpacked, or its configuration names what is not Keras' own.
     """
-    config = _config(path.name, path.read_bytes())
+    config = _config(path)
     for named in _named(config):
         _permit(path.name, named)
     return config
 
 
-def _config(file: str, data: bytes) -> dict[str, Any]:
-    """The configuration; sizes are checked before anything is unpacked."""
+def _config(path: Path) -> dict[str, Any]:
+    """The configuration, once every member is known to be whole and no larger than it says."""
+    file = path.name
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _members(file, archive.infolist())
-            config = json.loads(archive.read(CONFIG))
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            _members(file, entries)
+            for entry in entries:
+                _unpacked(file, archive, entry)
+            with archive.open(CONFIG) as member:
+                config = json.loads(member.read(MEMBERS[CONFIG]))
     except InputError:
         raise
     except (
@@ -158,11 +172,34 @@ def _members(file: str, entries: list[zipfile.ZipInfo]) -> None:
                 f"{file} must hold {', '.join(MEMBERS)} and nothing else, each once, got "
                 f"{entry.filename[:60]!r}: {AGAIN}, without text layers."
             )
-        if entry.file_size > most:
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(
-                f"{entry.filename} in {file} must have at most {most // 1_000_000} MB unpacked, "
-                f"got {entry.file_size / 1e6:.0f} MB: give a smaller model."
+                f"{file} must be packed as Keras does, stored or deflated, got {entry.filename} "
+                f"packed in another way: {AGAIN}."
             )
+        if entry.file_size > most:
+            raise _too_large(file, entry.filename, entry.file_size)
+
+
+def _unpacked(file: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Go through a member in small pieces: more may come out than the zip's list says."""
+    most, found = MEMBERS[entry.filename], 0
+    unknown = copy.copy(entry)
+    unknown.file_size = most + 2 * PIECE  # where reading would end without a word
+    with archive.open(unknown) as member:
+        while piece := member.read(PIECE):
+            found += len(piece)
+            if found > most:
+                raise _too_large(file, entry.filename, found)
+    if found != entry.file_size:
+        raise zipfile.BadZipFile("a member is shorter or longer than the list says")
+
+
+def _too_large(file: str, member: str, size: int) -> InputError:
+    return InputError(
+        f"{member} in {file} must have at most {MEMBERS[member] // 1_000_000} MB unpacked, got "
+        f"{size / 1e6:.0f} MB or more: give a smaller model."
+    )
 
 
 def _named(value: Any) -> Iterator[dict[str, Any]]:
@@ -220,80 +257,35 @@ def _takes_bytes(config: dict[str, Any]) -> bool:
     return False
 
 
-def _keras(file: str) -> Any:
-    """Keras on the JAX backend."""
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "jax"
-    try:
-        import h5py  # noqa: F401
-        import keras
-    except ImportError:
-        raise InputError(
-            f"{file} needs the packages keras and h5py, got none: pip install keras h5py"
-        ) from None
-    backend = keras.backend.backend() if hasattr(keras, "backend") else ""
-    if backend != "jax":
-        raise InputError(
-            f"Keras must run on JAX, got {backend or 'an old Keras'}: set the environment "
-            "variable KERAS_BACKEND to jax before Python starts."
-        )
-    return keras
-
-
-def _load(path: Path, config: dict[str, Any]) -> Any:
-    """The model, once its weights are known to have a size that fits in memory."""
-    keras = _keras(path.name)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the state of its optimizer is not wanted
-            size = _weights_size(keras, config)
-            if size <= MEMBERS[WEIGHTS]:
-                return keras.saving.load_model(path, safe_mode=True, compile=False)
-    except Exception as error:  # whatever a damaged file makes Keras stumble over
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"{path.name} must be a model that Keras {keras.__version__} can load, got: {reason}: "
-            f"{AGAIN}."
-        ) from error
-    raise InputError(
-        f"the weights of {path.name} must have at most {MEMBERS[WEIGHTS] // 1_000_000} MB, its "
-        f"layers ask for {size / 1e6:.0f} MB: give a smaller model."
+def _stuck(file: str, failure: apart.Failed) -> InputError:
+    """Why Keras did not open a file, or did not run it."""
+    return InputError(
+        f"{file} must be a model that Keras {failure.version} can load and run, got: "
+        f"{str(failure)[:300]}: {AGAIN}."
     )
 
 
-def _weights_size(keras: Any, config: dict[str, Any]) -> int:
-    """Bytes that the weights will take, worked out from shapes alone.
-
-    A layer of a few letters in the configuration can ask for more memory than there is, which
-    ends Python without a word.
-    """
-
-    def build() -> list[Any]:
-        model = keras.saving.deserialize_keras_object(
-            config | {"compile_config": None}, safe_mode=True
-        )
-        return [variable.value for variable in model.variables]
-
-    return sum(math.prod(v.shape) * v.dtype.itemsize for v in jax.eval_shape(build))
-
-
-def _entry(file: str, model: Any, about: About) -> Port:
+def _entry(file: str, graph: apart.Graph, about: About) -> Port:
     """The one input of a model; pictures go through it in batches of one size."""
-    ports = {what: list(getattr(model, what, None) or []) for what in ("inputs", "outputs")}
-    for what, found in ports.items():
+    for what, found in (("inputs", graph.inputs), ("outputs", graph.outputs)):
         if len(found) != 1:
-            listed = ", ".join(f"{t.name} {axes_text(t.shape)}" for t in found)
             raise InputError(
-                f"{file} must have one input and one output, got {what} {listed or 'none'}: build "
-                "the model on one keras.Input with one output."
+                f"{file} must have one input and one output, got {what} {listed(found) or 'none'}: "
+                "build the model on one keras.Input with one output."
             )
-    (given,), (answer,) = ports["inputs"], ports["outputs"]
+    (given,), (answer,) = graph.inputs, graph.outputs
     if any(size not in (None, 1) for size in answer.shape[2:]) or len(answer.shape) < 2:
         raise InputError(
             f"{file} must give one row of class scores per picture, shape [n, classes], got "
-            f"output {answer.name} {axes_text(answer.shape)}: give an image classifier."
+            f"output {listed([answer])}: give an image classifier."
         )
-    dtype = given.dtype if given.dtype in ("uint8", "int32", "float16") else "float32"
-    entry = port(file, list(given.shape), about, dtype)
+    if (answer.shape[1] or 0) > MOST_CLASSES:
+        raise InputError(
+            f"{file} must give at most {MOST_CLASSES} class scores per picture, got "
+            f"{answer.shape[1]}: give an image classifier."
+        )
+    dtype = given.type if given.type in ("uint8", "int32", "float16") else "float32"
+    entry = port(file, given.shape, about, dtype)
     batch = entry.batch or about.batch or batch_for(entry.size)
+    check_batch(file, batch, entry.size)
     return Port(*entry.size, entry.layout, entry.rank, dtype, batch)

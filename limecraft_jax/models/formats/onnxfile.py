@@ -1,22 +1,25 @@
 """An ONNX graph as a classifier, run by onnxruntime on the host: a file, or a network of ours.
 
 The graph says how its input lies and what comes out; `about.About` tells the rest. Only operators
-that onnxruntime brings are run: libraries of a user's own operators are never loaded.
+that onnxruntime brings are run: libraries of a user's own operators are never loaded. A file runs
+in a process of its own, see `apart`; a network of ours runs here.
 """
 
 from __future__ import annotations
 
-import os
+import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limecraft_jax.models.blackbox import BlackBox
-from limecraft_jax.models.formats import onnxwrite
+from limecraft_jax.models.blackbox import MOST_CLASSES, BlackBox
+from limecraft_jax.models.formats import apart, onnxwrite, worker
 from limecraft_jax.models.formats.about import About
-from limecraft_jax.models.formats.wrap import Port, axes_text, port, probes, rows, wrap
+from limecraft_jax.models.formats.port import Port, listed, port
+from limecraft_jax.models.formats.wrap import probes, row_size, wrap
 from limecraft_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -48,13 +51,23 @@ def read(path: Path, about: About) -> BlackBox:
         If onnxruntime is not installed, the file is no whole ONNX graph of known operators, or the
         graph is not one from one picture to class scores.
     """
-    session = _session(str(path), path.name)
-    entry = _entry(path.name, session.get_inputs(), about)
-    name, exits = session.get_inputs()[0].name, _exits(path.name, session.get_outputs())
-    entry, chosen = _choose(path.name, session, entry, exits)
+    _needed(path.name)
+    try:
+        with apart.opened("onnx", path) as graph:
+            return _read(path, about, graph)
+    except apart.Failed as failure:
+        raise _refused(path.name, str(failure)) from None
+
+
+def _read(path: Path, about: About, graph: apart.Graph) -> BlackBox:
+    entry = _entry(path.name, graph, about)
+    entry, chosen = _choose(path.name, graph, entry, _exits(path.name, graph.outputs))
 
     def ask(x: np.ndarray) -> np.ndarray:
-        return session.run([chosen], {name: x})[0]
+        try:
+            return graph.run(chosen, x, MOST_CLASSES * len(x))
+        except apart.Failed as failure:
+            raise _stuck(path.name, entry, failure) from None
 
     return wrap(path, about, entry, ask, BYTES if entry.dtype == "uint8" else (0.0, 1.0))
 
@@ -67,7 +80,11 @@ def run(model: Classifier) -> BlackBox:
     InputError
         If onnx or onnxruntime is missing, or the network is more than `onnxwrite` knows.
     """
-    session = _session(onnxwrite.write(model), model.card.name)
+    source = onnxwrite.write(model)
+    _needed(model.card.name)
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(source, worker.session_options(), providers=worker.providers())
 
     def ask(images: np.ndarray) -> np.ndarray:
         return session.run(None, {"images": np.asarray(images, np.float32)})[0]
@@ -75,32 +92,9 @@ def run(model: Classifier) -> BlackBox:
     return BlackBox(ask, card=model.card)
 
 
-def _session(source: str | bytes, name: str) -> Any:
-    """A graph ready to run, from a path or from the contents of a file."""
-    try:
-        import onnxruntime as ort
-    except ImportError:
-        raise InputError(
-            f"{name} needs the package onnxruntime, got none: pip install onnxruntime"
-        ) from None
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = _cores()
-    options.log_severity_level = 4  # what goes wrong is said in a sentence
-    # Waiting threads would take the cores that JAX needs between two batches.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    providers = [name for name in wanted if name in ort.get_available_providers()]
-    try:
-        return ort.InferenceSession(source, options, providers=providers)
-    except Exception as error:  # onnxruntime has a class of its own for every failure
-        raise _refused(name, str(error)) from error
-
-
-def _cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _needed(name: str) -> None:
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise InputError(f"{name} needs the package onnxruntime, got none: pip install onnxruntime")
 
 
 def _refused(file: str, told: str) -> InputError:
@@ -124,77 +118,75 @@ def _refused(file: str, told: str) -> InputError:
     return InputError(f"{file} must be a graph that onnxruntime can run, got: {reason}")
 
 
-def _entry(file: str, inputs: Sequence[Any], about: About) -> Port:
+def _stuck(file: str, entry: Port, failure: Exception | None) -> InputError:
+    """Why a graph did not answer."""
+    reason = " ".join(str(failure).split())[:300]
+    return InputError(
+        f"{file} must run on pictures of {entry.height} x {entry.width} with {entry.channels} "
+        f'channels, got: {reason}: check "height", "width" and "layout".'
+    )
+
+
+def _entry(file: str, graph: apart.Graph, about: About) -> Port:
     """The one input of a graph."""
-    if len(inputs) != 1:
-        listed = ", ".join(f"{i.name} {axes_text(_shape(i.shape))}" for i in inputs)
+    if graph.all_inputs != 1:
         raise InputError(
-            f"{file} must have one input, the pictures, got {len(inputs)} ({listed}): export it "
-            "with one."
+            f"{file} must have one input, the pictures, got {graph.all_inputs} "
+            f"({listed(graph.inputs)}): export it with one."
         )
-    (found,) = inputs
+    (found,) = graph.inputs
     if found.type not in TYPES:
         raise InputError(
             f"{file} must take pictures as float or uint8 numbers, got an input of type "
             f"{found.type}: give an image classifier."
         )
-    return port(file, _shape(found.shape), about, TYPES[found.type])
+    shape = [size if size and size > 0 else None for size in found.shape]
+    return port(file, shape, about, TYPES[found.type])
 
 
-def _shape(shape: Sequence[Any] | None) -> list[int | None]:
-    """Sizes of the axes; None where the graph has a name or nothing."""
-    return [size if isinstance(size, int) and size > 0 else None for size in shape or []]
-
-
-def _exits(file: str, outputs: Sequence[Any]) -> list[str]:
-    """Names of the outputs that can hold scores: tensors of floating-point numbers."""
-    names = [output.name for output in outputs if output.type in SCORES]
-    if names:
-        return names
+def _exits(file: str, outputs: Sequence[apart.Tensor]) -> list[int]:
+    """Which outputs can hold scores: tensors of floating-point numbers."""
+    found = [i for i, output in enumerate(outputs) if output.type in SCORES]
+    if found:
+        return found
     hint = "give an image classifier"
     if any("map" in output.type for output in outputs):
         hint = "convert it with zipmap off, options={'zipmap': False}"
+    shown = ", ".join(f"{output.name} of type {output.type}" for output in outputs[:5])
     raise InputError(
         f"{file} must have an output of floating-point scores, shape [n, classes], got "
-        f"{', '.join(f'{output.name} of type {output.type}' for output in outputs)}: {hint}."
+        f"{shown}: {hint}."
     )
 
 
-def _choose(file: str, session: Any, entry: Port, names: list[str]) -> tuple[Port, str]:
+def _choose(file: str, graph: apart.Graph, entry: Port, exits: list[int]) -> tuple[Port, int]:
     """The first output with one row of scores per picture, and the input with its true batch.
 
     Some exports promise any batch and keep a reshape to one picture inside; they are asked one by
     one.
     """
-    name = session.get_inputs()[0].name
     pictures = entry.fill(probes(entry.size), np.zeros(1), np.ones(1))
     failure: Exception | None = None
     for batch in [entry.batch] if entry.batch else [2, 1]:
         given = np.resize(pictures, (batch, *pictures.shape[1:]))
         try:
-            answers = session.run(names, {name: given})
-        except Exception as error:  # see _session
+            shapes = graph.shapes(exits, given)
+        except apart.Failed as error:
             failure = error
             continue
-        fitting = [n for n, a in zip(names, answers, strict=True) if _is_rows(a, batch)]
+        fitting = [i for i, shape in zip(exits, shapes, strict=True) if row_size(shape, batch)]
         if fitting:
             fixed = entry.batch or (1 if batch == 1 else 0)
             return Port(*entry.size, entry.layout, entry.rank, entry.dtype, fixed), fitting[0]
-        shapes = [f"{n} {axes_text(a.shape)}" for n, a in zip(names, answers, strict=True)]
         if batch == 1 or entry.batch:
-            raise InputError(
-                f"{file} must give one row of class scores per picture, shape [n, classes], got "
-                f"{', '.join(shapes)} for {batch}: give an image classifier."
+            shown = listed(
+                [
+                    dataclasses.replace(graph.outputs[i], shape=shape)
+                    for i, shape in zip(exits, shapes, strict=True)
+                ]
             )
-    raise InputError(
-        f"{file} must run on pictures of {entry.height} x {entry.width} with {entry.channels} "
-        f'channels, got: {" ".join(str(failure).split())[:300]}: check "height", "width" and '
-        '"layout".'
-    )
-
-
-def _is_rows(answer: np.ndarray, n: int) -> bool:
-    try:
-        return bool(rows("", answer, n).size)
-    except InputError:
-        return False
+            raise InputError(
+                f"{file} must give one row of class scores per picture, shape [n, classes], at "
+                f"most {MOST_CLASSES} of them, got {shown} for {batch}: give an image classifier."
+            )
+    raise _stuck(file, entry, failure)

@@ -1,7 +1,8 @@
 """A user's own model from a file: weights, an ONNX graph or a Keras model, never Python code.
 
 Nothing in these files is run but the numbers: weights are arrays, graphs are made of known
-operators. Pickles (``.pt``, ``.pkl``, ``.joblib``) can hold any program and are refused.
+operators and run in a process of their own, see `apart`. Pickles (``.pt``, ``.pkl``, ``.joblib``)
+can hold any program and are refused.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def read(path: Path, card: ModelCard) -> Classifier:
             "family must be given for weights under our own names, got none: say torch or keras."
         )
     card = dataclasses.replace(card, family=family)
-    found = arrays["dense.bias"].shape[0]
+    found = np.size(arrays.get("dense.bias", card.classes))
     if found != len(card.classes):
         raise InputError(
             f"classes must name all {found} classes of the weights in {path.name}, "
@@ -73,7 +73,7 @@ def fill(network: Callable[..., nnx.Module], arrays: convert.Arrays, card: Model
     flat, wrong = [], []
     for path, leaf in nnx.to_flat_state(abstract):
         key = ".".join(map(str, path))
-        value = np.asarray(arrays[key], np.float32)
+        value = np.asarray(arrays.get(key, np.zeros(0)), np.float32)
         if value.shape != leaf.shape:
             wrong.append(f"{key} {value.shape} instead of {leaf.shape}")
         flat.append((path, leaf.replace(jnp.asarray(value, card.precision))))

@@ -20,6 +20,7 @@ from limecraft_jax.types import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+MOST_BYTES = 1_000_000_000  # of all arrays of a file
 MOST_TOLD = 5  # keys and shapes that an error names
 TORCH = ("weight", "bias", "running_mean", "running_var")
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -167,7 +168,7 @@ def _told(keys: list[str], what: str) -> str:
     if not keys:
         return f"nothing {what}"
     more = f" and {len(keys) - MOST_TOLD} more" if len(keys) > MOST_TOLD else ""
-    return f"{what} {', '.join(keys[:MOST_TOLD])}{more}"
+    return f"{what} {', '.join(key[:60] for key in keys[:MOST_TOLD])}{more}"
 
 
 def read(path: Path) -> Arrays:
@@ -204,8 +205,8 @@ def _safetensors(path: Path) -> Arrays:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
         raise InputError(
-            f"{path.name} must be a safetensors file, got one that cannot be read ({error}): "
-            "download or export it again."
+            f"{path.name} must be a safetensors file, got one that cannot be read "
+            f"({str(error)[:200]}): download or export it again."
         ) from None
 
 
@@ -230,17 +231,26 @@ def _h5(path: Path) -> Arrays:
 def _layers(file: Any) -> list[tuple[str, list[np.ndarray]]]:
     """Every layer with its arrays in Keras' order, from an old or a new file."""
     found: list[tuple[str, list[np.ndarray]]] = []
+    taken = 0
+
+    def array(held: Any) -> np.ndarray:
+        nonlocal taken
+        taken += held.nbytes  # a few bytes can stand for any number of zeros
+        if taken > MOST_BYTES:
+            raise ValueError(f"its arrays take more than {MOST_BYTES // 1_000_000} MB")
+        return np.asarray(held)
+
     old = file.get("model_weights", file)
     if "layer_names" in old.attrs:
         for name in map(_text, old.attrs["layer_names"]):
             group = old[name]
-            weights = [np.asarray(group[_text(key)]) for key in group.attrs["weight_names"]]
+            weights = [array(group[_text(key)]) for key in group.attrs["weight_names"]]
             found.append((name, weights))
         return found
 
     def visit(path: str, group: Any) -> None:
         if path.endswith("/vars") and len(group):
-            weights = [np.asarray(group[str(i)]) for i in range(len(group))]
+            weights = [array(group[str(i)]) for i in range(len(group))]
             name = group.parent.attrs.get("name") or group.attrs.get("name")
             found.append((_text(name or path.split("/")[-2]), weights))
 
