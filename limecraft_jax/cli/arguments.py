@@ -163,7 +163,7 @@ def _model(p: argparse.ArgumentParser, default: str | None, about: str = "") -> 
         "--model",
         default=default,
         metavar="NAME|FILE|module:attribute",
-        help=f"{about}a name that `models` lists, a .onnx, .keras or .safetensors file, or a "
+        help=f"{about}a name that `models` lists, a .onnx, .keras, .safetensors or .pth file, or a "
         "Classifier, BlackBox or function in a Python module; a Flax network runs faster on a "
         "processor as NAME@onnxruntime, on a GPU as NAME@bfloat16",
     )

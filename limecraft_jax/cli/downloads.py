@@ -7,7 +7,7 @@ import sys
 
 from limecraft_jax import models
 from limecraft_jax.files import results
-from limecraft_jax.models import hub, pace
+from limecraft_jax.models import hub, installed, pace
 from limecraft_jax.models.card import ModelCard, folder
 from limecraft_jax.types import InputError
 
@@ -42,11 +42,17 @@ def state(card: ModelCard) -> str:
     """One line on the weights of a model: size, terms, origin, and whether they are here."""
     if card.source is None:
         return f"bundled, {card.license}"
-    here, known = hub.find(card), pace.recall(card)
-    told = [f"{hub.megabytes(card)} MB", card.license, f"{hub.HUB}/{card.source.repository}"]
+    keeper = installed if card.source.package else hub
+    here, known = keeper.find(card), pace.recall(card)
+    told = [f"{round(card.source.size / 1e6)} MB", card.license, f"package {card.source.package}"]
+    if keeper is hub:
+        told = [f"{hub.megabytes(card)} MB", card.license, f"{hub.HUB}/{card.source.repository}"]
     told += [f"runs in about {card.memory} MB of memory"] * bool(card.memory)
     told += [str(known)] * bool(known)
-    where = f"here: {here}" if here else f"not here yet: {hub.COMMAND} {card.name}"
+    how = f"not here yet: {hub.COMMAND} {card.name}"
+    if keeper is installed:
+        how = f"not here: {installed.command(card)}"
+    where = f"here: {here}" if here else how
     return "; ".join([*told, where])
 
 

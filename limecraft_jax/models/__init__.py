@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limecraft_jax.models.card import PRECISIONS, WEIGHTS, ModelCard
 from limecraft_jax.types import InputError, unknown
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUNDLED",
     "MODELS",
+    "PUBLIC",
     "WAYS",
     "adapt",
     "base_of",
@@ -28,11 +29,13 @@ __all__ = [
     "classifier",
     "fingerprint",
     "hub",
+    "installed",
     "load",
     "onnxruntime_here",
     "pace",
     "ready",
     "registered",
+    "require",
     "split",
 ]
 
@@ -68,7 +71,8 @@ def adapt(model: Classifier | BlackBox, way: str) -> Classifier | BlackBox:
         A Flax network; anything else only as it is.
     way
         ``"bfloat16"`` or ``"float32"``: computed in that precision, see `ModelCard.precision`;
-        ``"onnxruntime"``: by that library, usually faster on a processor; "": as it is.
+        ``"onnxruntime"``: by that library, usually faster on a processor; ``"openvino"``: by that
+        one, in bfloat16 where the processor has it, then faster again; "": as it is.
     """
     from limecraft_jax.models.classifier import Classifier
 
@@ -81,10 +85,10 @@ def adapt(model: Classifier | BlackBox, way: str) -> Classifier | BlackBox:
             f"@{way} is for Flax networks, got a {type(model).__name__}: leave it out."
         )
     from limecraft_jax.models import pace
-    from limecraft_jax.models.formats import onnxfile
 
-    if way == "onnxruntime":
-        return onnxfile.run(model)
+    if way in RUNNERS:
+        runner = importlib.import_module(f"limecraft_jax.models.formats.{RUNNERS[way]}")
+        return runner.run(model)
     cast = model.cast(way)
     return pace.settle(cast) if cast.card.network else cast
 
@@ -117,20 +121,30 @@ def fingerprint(name: str) -> str:
         return ""
     if base in BUNDLED:
         return hashlib.sha256((WEIGHTS / f"{base}.safetensors").read_bytes()).hexdigest()
-    from limecraft_jax.models import hub
-
-    return hub.fingerprint(card(base))
+    return _keeper(base).fingerprint(card(base))
 
 
 def ready(name: str) -> bool:
     """Whether the weights of a registered model are on this machine; bundled ones always are."""
-    from limecraft_jax.models import hub
-
-    return name in BUNDLED or hub.find(card(name)) is not None
+    return name in BUNDLED or _keeper(name).find(card(name)) is not None
 
 
-WAYS = {name: f"in {name}" for name in PRECISIONS} | {"onnxruntime": "run by onnxruntime"}
+def require(name: str) -> None:
+    """Raise the error that says how to get the weights of a registered model if need be."""
+    base = base_of(name)
+    if base not in BUNDLED:
+        _keeper(base).available(card(base))
+
+
+def _keeper(base: str) -> Any:
+    """The module that knows where the weights of a model are kept: `hub` or `installed`."""
+    return importlib.import_module(MODELS[base])
+
+
+RUNNERS = {"onnxruntime": "onnxfile", "openvino": "openvinorun"}
+WAYS = {name: f"in {name}" for name in PRECISIONS} | {name: f"run by {name}" for name in RUNNERS}
 MODELS = {
+    "efficientnet_lite0": "limecraft_jax.models.installed",
     "lesions": "limecraft_jax.models.bundled.lesions",
     "lesions-clean": "limecraft_jax.models.bundled.lesions",
     "digits": "limecraft_jax.models.bundled.digits",
@@ -140,5 +154,6 @@ MODELS = {
     "resnet50": "limecraft_jax.models.hub",
     "inception_v3": "limecraft_jax.models.hub",
 }
-# Their weights are in the package; those of the others must be downloaded once.
-BUNDLED = tuple(name for name, home in MODELS.items() if not home.endswith(".hub"))
+# The weights are in this package; in a package of their own; or must be downloaded once.
+BUNDLED = tuple(name for name, home in MODELS.items() if ".bundled." in home)
+PUBLIC = tuple(name for name, home in MODELS.items() if home.endswith(".hub"))

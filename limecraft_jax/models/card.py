@@ -53,11 +53,13 @@ class Source:
     Attributes
     ----------
     repository, revision, file
-        Where it lies on the Hugging Face hub.
+        Where it lies on the Hugging Face hub; of a package, its version and the path in it.
     size
         Bytes; 0 if not known.
     sha256
         Hash of its contents in hexadecimal; "" if not known.
+    package
+        Name of the Python package that has it, see `installed`; "" for a file on the hub.
     """
 
     repository: str
@@ -65,6 +67,7 @@ class Source:
     revision: str = "main"
     size: int = 0
     sha256: str = ""
+    package: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

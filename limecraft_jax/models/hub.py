@@ -167,7 +167,7 @@ class _Mismatch(Exception):
 
 
 def _source(card: ModelCard) -> Source:
-    if card.source is None:
+    if card.source is None or card.source.package:
         raise InputError(
             f"only a model with public weights can be downloaded, got {card.name!r}, "
             "which needs no download."
@@ -188,7 +188,7 @@ def _accept(card: ModelCard, file: Path, accept: bool = False) -> Path:
 def _known(card: ModelCard) -> str:
     """Hash of the file in the cache, if it is the one of the card or was accepted for it."""
     here = place(card)
-    if card.source is None or not here.is_file():
+    if card.source is None or card.source.package or not here.is_file():
         return ""
     note = _read_note(card)
     if note.get("wanted") != card.source.sha256:

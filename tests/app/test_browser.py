@@ -16,6 +16,7 @@ from tests.run import browser
 from tests.server import IDLE, SWITCHES, serve
 
 expect.set_options(timeout=30_000)  # a slow machine is no failure
+LESIONS = "Synthetic skin lesions"
 HARMLESS = ("favicon", "preload", "ResizeObserver", "WebGL", "Slow network")
 
 
@@ -39,10 +40,13 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium, address):
-    """Open the app as a new visitor; at the end nothing may have gone wrong in the browser."""
+    """Open the app as a new visitor; at the end nothing may have gone wrong in the browser.
+
+    Most tests look at small pictures, which are quick; ``classifier=""`` stays where it opens.
+    """
     contexts, complaints = [], []
 
-    def open_page(width: int = 1280, scheme: str = "light") -> Page:
+    def open_page(width: int = 1280, scheme: str = "light", classifier: str = LESIONS) -> Page:
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True
         )
@@ -56,6 +60,9 @@ def visit(chromium, address):
         )
         page.goto(address)
         ready(page)
+        if classifier:
+            choose(page, "Classifier", classifier)
+            ready(page)
         return page
 
     yield open_page

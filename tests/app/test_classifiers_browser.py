@@ -33,7 +33,7 @@ def address(tmp_path_factory):
 
 
 def test_one_of_a_thousand_classes_is_found_by_typing(visit):
-    page = visit()
+    page = visit(classifier="")
     choose(page, "Classifier", "MobileNet V2 (ImageNet), run by onnxruntime")
     expect(page.get_by_role("combobox", name="Picture")).to_have_value("Chelsea the cat")
     expect(page.locator("text=It says")).to_have_count(1)
@@ -52,7 +52,7 @@ def test_one_of_a_thousand_classes_is_found_by_typing(visit):
 def test_a_model_of_ones_own_is_put_in_and_explained(visit, tmp_path):
     about = tmp_path / "about.json"
     about.write_text(json.dumps({"classes": ["cat", "dog", "fish"]}))
-    page = visit(800, "dark")
+    page = visit(800, "dark", "")
     page.get_by_text("Bring your own classifier").click()
     boxes = page.locator("input[type=file]")
     expect(boxes).to_have_count(3)

@@ -33,7 +33,7 @@ def test_public_classifiers_are_offered_with_their_facts(page):
     page.run()
     assert not page.exception
     words = " ".join(m.value for m in [*page.markdown, *page.caption])
-    for name in set(models.MODELS) - set(models.BUNDLED):
+    for name in models.PUBLIC:
         card = models.card(name)
         assert card.title in words
         assert f"{len(card.classes)} classes" in words
@@ -49,7 +49,7 @@ def test_without_network_there_is_a_sentence_and_everything_stays(page, monkeypa
     assert not page.exception
     assert len(page.error) == 1
     assert "mobilenet_v2.safetensors" in page.error[0].value
-    assert menu(page).value == "lesions"
+    assert menu(page).value == "efficientnet_lite0"
 
 
 def test_a_fetched_classifier_is_in_the_menu_and_names_a_photograph(page, monkeypatch, tmp_path):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from limecraft_jax import open_model
+from limecraft_jax import models, open_model
 from limecraft_jax.app.shared import cache
+from limecraft_jax.models import installed
 from limecraft_jax.path import lime
 from tests.app.test_gallery import PAGE, menu
-from tests.models import test_onnx
+from tests.models import test_checkpoint, test_onnx
 
 
 @pytest.fixture
@@ -58,15 +59,29 @@ def test_an_onnx_file_is_explained_as_in_python(page, tmp_path):
 
 def test_what_cannot_be_used_is_one_sentence_and_nothing_is_lost(page):
     give(page, "mine.onnx", b"this is no graph")
-    assert menu(page).value == "lesions"
+    assert menu(page).value == "efficientnet_lite0"
     assert len(page.error) == 1
     assert "onnx" in page.error[0].value.lower()
+
+
+def test_a_state_dict_of_pytorch_is_opened_and_a_whole_network_is_not(page):
+    network = test_checkpoint.FOLDER / "network.pt"
+    give(page, "network.pt", network.read_bytes(), {"network": "efficientnet_lite0"})
+    assert "must be a state dict" in page.error[0].value
+    card = models.card("efficientnet_lite0")
+    about = {key: getattr(card, key) for key in ("network", "height", "width", "mean", "std")}
+    about |= {"classes": "imagenet", "crop": card.crop, "resample": card.resample}
+    give(page, "mine.pth", installed.available(card).read_bytes(), about)
+    assert menu(page).value.startswith("own-")
+    assert not page.error
+    said = next(m.value for m in page.markdown if m.value.startswith("It says"))
+    assert said.startswith("It says **tiger cat**, 39.4 % sure.")  # of Chelsea
 
 
 def test_a_wrong_list_of_classes_is_told_before_any_run(page, tmp_path):
     path = test_onnx.linear(tmp_path / "mine.onnx")
     give(page, "mine.onnx", path.read_bytes(), {"classes": ["only", "these", "5", "and", "more"]})
-    assert menu(page).value == "lesions"
+    assert menu(page).value == "efficientnet_lite0"
     assert "class" in page.error[0].value
 
 

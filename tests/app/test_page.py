@@ -10,6 +10,7 @@ import json
 
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -113,14 +114,58 @@ def saved(image: Image.Image, kind: str, **options) -> bytes:
 def test_the_first_page_says_what_the_classifier_says():
     page = open_page()
     assert not page.error
-    name = models.card(page.selectbox(key="model").value).name
+    assert page.selectbox(key="model").value == "efficientnet_lite0"
+    example = page.selectbox(key="example-efficientnet_lite0").value
+    model = models.load("efficientnet_lite0")
+    photo = getattr(skimage.data, example["skimage"])().astype(np.float32) / 255
+    probs = lime.predict(model, model.prepare(photo))
+    best = model.card.classes[int(np.argmax(probs))]
+    assert f"It says **{best}**, {100 * probs.max():.1f} % sure." in text(page)
+    assert page.info[0].value == example["story"]
+    assert job(page) is None
+
+
+def test_every_photograph_is_offered_once_whatever_the_classifier():
+    titles = page_titles("efficientnet_lite0")
+    photographs = {e["skimage"] for e in INDEX if "skimage" in e}
+    assert len(titles) == len(photographs)
+    assert titles[0] == "A cup of espresso"
+    general = [e["title"] for e in INDEX if "model" not in e]
+    assert page_titles("digits")[-len(general) :] == general
+
+
+def page_titles(model):
+    """The pictures that the page offers with a classifier."""
+    return open_page(model=model).selectbox(key=f"example-{model}").options
+
+
+def test_the_drawn_cup_convinces_the_classifier():
+    page = open_page(samples=64, **{"total-efficientnet_lite0": 12})
+    (use,) = [b for b in page.button if b.label == "Use the mask that comes with this example"]
+    page = explain(fine(use.click().run()))
+    assert not page.error
+    found = job(page).neighborhood
+    assert found.done
+    image = found.image
+    (entry,) = [e for e in INDEX if e["title"] == "A cup of espresso"]
+    crop = models.card("efficientnet_lite0").crop
+    mask = masks.load_mask(EXAMPLES / entry["mask"], image.shape[:2], crop).labels
+    labels, region = found.segmentation.labels, found.segmentation.region
+    np.testing.assert_array_equal(region[labels], mask)
+    espresso = found.probs[:, models.card("efficientnet_lite0").classes.index("espresso")]
+    by_region = [np.corrcoef(found.z[:, region == r].mean(1), espresso)[0, 1] for r in (0, 1, 2)]
+    assert by_region[1] > 0.5
+    assert max(abs(by_region[0]), abs(by_region[2])) < 0.4
+
+
+def test_a_picture_of_lesions_says_what_it_really_shows():
+    page = open_page(model="lesions")
     example = page.selectbox(key="example-lesions").value
     pixels = images.load_image(EXAMPLES / example["file"]).pixels
-    probs = lime.predict(models.load(name), pixels)
-    best = models.card(name).classes[int(np.argmax(probs))]
+    probs = lime.predict(models.load("lesions"), pixels)
+    best = models.card("lesions").classes[int(np.argmax(probs))]
     assert f"It says **{best}**, {100 * probs.max():.1f} % sure." in text(page)
     assert f"The picture really shows **{example['truth']}**" in text(page)
-    assert job(page) is None
 
 
 def test_one_click_explains():

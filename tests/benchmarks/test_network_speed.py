@@ -1,12 +1,12 @@
-"""How fast the four networks are against onnxruntime and PyTorch, side by side in one run.
+"""How fast the networks are against onnxruntime, OpenVINO and PyTorch, side by side in one run.
 
-Needs `tests/benchmarks/requirements.txt`. Weights are random: speed does not depend on them.
+Needs `tests/benchmarks/requirements.txt`. Weights are random but for EfficientNet-Lite0: speed does
+not depend on them, errors do.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import time
 from statistics import median
 
@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from limecraft_jax import models
-from limecraft_jax.models import networks, pace
+from limecraft_jax.models import installed, networks, pace
 from limecraft_jax.models.classifier import forward
-from limecraft_jax.models.formats import onnxfile
+from limecraft_jax.models.formats import onnxfile, openvinorun
 from limecraft_jax.models.networks import convert
 from limecraft_jax.path import lime
 from tests.benchmarks.test_speed import report, seconds
+from tests.golden import photographs
 from tests.golden.weights import array
 from tests.models.test_networks import recalled
 
@@ -31,6 +32,7 @@ TIMM = {
     "mobilenet_v1": "mobilenetv1_100",
     "mobilenet_v2": "mobilenetv2_100",
 }
+LITE = "efficientnet_lite0"
 BATCHES = (1, 2, 4, 8, 16, 32)
 
 
@@ -44,10 +46,12 @@ def weights_of(name: str) -> dict[str, np.ndarray]:
 
 
 def classifier_of(name: str):
-    """Our network with those weights."""
-    layouts = importlib.import_module(networks.NETWORKS[name])
-    arrays, _ = convert.convert(weights_of(name), layouts.LAYOUTS, name)
-    return networks.fill(layouts.NETWORK, arrays, models.card(name))
+    """Our network with those weights, or with its own."""
+    if name == LITE:
+        return models.load(name)
+    build, layouts = networks.architecture(name)
+    arrays, _ = convert.convert(weights_of(name), layouts, name, models.card(name).family)
+    return networks.fill(build, arrays, models.card(name))
 
 
 def best(ask, batches, shape, budget=1.0) -> int:
@@ -74,18 +78,30 @@ def rate(ask, batch, shape, pictures) -> float:
     return rounds * batch / seconds(lambda: [ask(images) for _ in range(rounds)])
 
 
-def peers(name: str, folder, side: int) -> dict:
-    """The same network in PyTorch, and in onnxruntime as PyTorch exports it."""
-    import onnxruntime
+def in_torch(name: str):
+    """The same network in PyTorch."""
     import torch
 
-    from tests.golden.make import torchvision
+    from tests.golden.make import package, torchvision
 
+    if name == LITE:
+        model = package("efficientnet-lite0")
+        model.load_state_dict(torch.load(installed.available(models.card(name))))
+        return model.eval()
     torchvision()
     import timm
 
     model = timm.create_model(TIMM[name]).eval()
     model.load_state_dict({k: torch.from_numpy(v) for k, v in weights_of(name).items()})
+    return model
+
+
+def peers(name: str, folder, side: int) -> dict:
+    """The same network in PyTorch, and in onnxruntime as PyTorch exports it."""
+    import onnxruntime
+    import torch
+
+    model = in_torch(name)
     example, path = torch.zeros(1, 3, side, side), str(folder / f"{name}.onnx")
     axes = {"x": {0: "n"}, "y": {0: "n"}}
     torch.onnx.export(
@@ -104,7 +120,7 @@ def peers(name: str, folder, side: int) -> dict:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch about its own exporter
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", [LITE, *TIMM])
 def test_pictures_per_second_on_a_processor(name, tmp_path, capsys):
     """Every side at its best batch, taking turns."""
     classifier = jax.device_put(classifier_of(name))
@@ -112,6 +128,7 @@ def test_pictures_per_second_on_a_processor(name, tmp_path, capsys):
     shape = (card.height, card.width, 3)
     sides = {"ours": lambda images: np.asarray(forward(classifier, images))}
     sides["ours by onnxruntime"] = onnxfile.run(classifier)
+    sides["ours by OpenVINO"] = openvinorun.run(classifier)
     sides |= peers(name, tmp_path, card.height)
     chosen = {side: best(ask, BATCHES, shape) for side, ask in sides.items()}
     pictures = 32 if name in ("inception_v3", "resnet50") else 128
@@ -131,6 +148,31 @@ def test_pictures_per_second_on_a_processor(name, tmp_path, capsys):
         ", ".join(f"{side} {middle[side]:.1f} (batch {chosen[side]})" for side in sides),
         "over the better of the two: "
         + ", ".join(f"{side} {ratio:.2f}" for side, ratio in zip(ways, ratios, strict=True)),
+    )
+
+
+def test_what_openvino_loses(capsys):
+    """Explanations of photographs by OpenVINO and by onnxruntime, the same samples."""
+    classifier = models.load(LITE)
+    exact, quick = onnxfile.run(classifier), openvinorun.run(classifier)
+    rows = []
+    for name in ("coffee", "camera", "chelsea", "astronaut", "china"):
+        image = classifier.prepare(photographs.photograph(name))
+        one, other = (lime.explain(image, m, None, lime.Settings()) for m in (exact, quick))
+        k = int(one.neighborhood.probs[0].argmax())
+        low, high = one.fit.interval()
+        off = np.abs(other.neighborhood.probs - one.neighborhood.probs)
+        rows.append(
+            f"{name}: probabilities {off.max():.3f} at most, {off[:, k].mean():.3f} in the mean of "
+            f"the class; coefficients {np.abs(other.fit.coef - one.fit.coef)[k].max():.4f} at most "
+            f"(half an interval is {(high - low)[k].mean() / 2:.4f}), correlation "
+            f"{np.corrcoef(one.fit.coef[k], other.fit.coef[k])[0, 1]:.4f}"
+        )
+    report(
+        capsys,
+        f"EfficientNet-Lite0 by OpenVINO in {quick.card.precision}, against onnxruntime",
+        "coefficients within half an interval of sampling",
+        *rows,
     )
 
 

@@ -1,6 +1,6 @@
 """Ask the peer libraries and store what they answer: run by hand, where they are installed.
 
-    pip install torch torchvision timm transformers keras h5py jax
+    pip install torch torchvision timm transformers keras h5py jax efficientnet_lite_pytorch
     python -m tests.golden.make
 
 One file for each: the names and shapes of its weights, and its logits for two pictures with the
@@ -69,14 +69,24 @@ def with_keras(name: str, network: str, build, size, classes: int) -> None:
 @functools.cache
 def torchvision():
     """The library, also beside a build of PyTorch that it was not made for."""
-    from torch import library
+    try:
+        import torchvision
+    except RuntimeError:  # its own operators are missing; timm and its models need none of them
+        from torch import library
 
-    for op in ("nms", "qnms"):
-        takes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        library.define(f"torchvision::{op}", takes)
-    import torchvision
+        for op in ("nms", "qnms"):
+            takes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            library.define(f"torchvision::{op}", takes)
+        import torchvision
 
     return torchvision
+
+
+def package(name: str, **settings):
+    """A network of the package efficientnet_lite_pytorch."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    return EfficientNet.from_name(name, **settings)
 
 
 def main(wanted: list[str]) -> None:
@@ -125,6 +135,18 @@ def main(wanted: list[str]) -> None:
         ),
         "torchvision-mobilenet_v2": lambda n: with_torch(
             n, "mobilenet_v2", vision.models.mobilenet_v2(weights=None), odd
+        ),
+        "timm-efficientnet_lite0": lambda n: with_torch(
+            n, "efficientnet_lite0", timm.create_model("efficientnet_lite0", num_classes=5), odd
+        ),
+        "tensorflow-efficientnet_lite0": lambda n: with_torch(
+            n, "efficientnet_lite0", timm.create_model("tf_efficientnet_lite0", num_classes=5), odd
+        ),
+        "package-efficientnet_lite2": lambda n: with_torch(
+            n,
+            "efficientnet_lite2",
+            package("efficientnet-lite2", num_classes=5, image_size=list(small)),
+            small,
         ),
         "keras-mobilenet_v2": lambda n: with_keras(n, "mobilenet_v2", apps.MobileNetV2, odd, 1000),
     }

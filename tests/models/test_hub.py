@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import hashlib
 import http.server
-import importlib
 import json
 import math
 import os
@@ -33,7 +32,7 @@ from limecraft_jax.models.card import WEIGHTS, ModelCard, Source, class_list
 from limecraft_jax.types import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-PUBLIC = [name for name in models.MODELS if name not in models.BUNDLED]
+PUBLIC = models.PUBLIC
 ARRAY = np.random.default_rng(0).random((150, 1000), np.float32)
 DATA = save({"dense.kernel": ARRAY})
 OTHER = save({"dense.kernel": ARRAY + 1})
@@ -508,8 +507,8 @@ def test_without_its_weights_a_model_says_how_to_get_them(server):
 def test_with_its_weights_a_model_loads_through_the_registry(server, tmp_path):
     """MobileNet V1, for its publisher names no hash that we know of."""
     card = models.card("mobilenet_v1")
-    module = importlib.import_module(networks.NETWORKS[card.network])
-    shapes = nnx.eval_shape(lambda: module.NETWORK(len(card.classes), card.family))
+    build, _ = networks.architecture(card.network)
+    shapes = nnx.eval_shape(lambda: build(len(card.classes), card.family))
     random = np.random.default_rng(0)
     arrays = {
         ".".join(map(str, path)): random.random(leaf.shape, np.float32)
@@ -682,8 +681,8 @@ class TestEveryPublicCard:
 
     def test_its_parameters_are_those_of_the_network(self, name):
         card = models.card(name)
-        module = importlib.import_module(networks.NETWORKS[card.network])
-        shapes = nnx.eval_shape(lambda: module.NETWORK(len(card.classes), card.family))
+        build, _ = networks.architecture(card.network)
+        shapes = nnx.eval_shape(lambda: build(len(card.classes), card.family))
         leaves = {path: leaf.shape for path, leaf in nnx.to_flat_state(nnx.state(shapes))}
         # Behind each convolution the published network has a batch norm of two numbers per channel,
         # ours has them folded into the kernel and one bias.

@@ -1,10 +1,10 @@
-"""The four networks against the libraries whose weights they take; see tests/golden/make.py."""
+"""The networks against the libraries whose weights they take; see tests/golden/make.py."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
+import math
 import os
 from pathlib import Path
 
@@ -52,10 +52,15 @@ def logits_of(classifier, images):
 def built(name, family=""):
     """Our network with a peer's weights."""
     facts, arrays, logits = recalled(name)
-    layouts = importlib.import_module(networks.NETWORKS[facts["network"]])
-    ours, layout = convert.convert(arrays, layouts.LAYOUTS, facts["network"])
+    build, layouts = networks.architecture(facts["network"])
+    ours, layout = convert.convert(arrays, layouts, facts["network"], family_of(name))
     card = card_for(facts, logits.shape[1], family or layout.family)
-    return networks.fill(layouts.NETWORK, ours, card), layout, pictures(*facts["size"]), logits
+    return networks.fill(build, ours, card), layout, pictures(*facts["size"]), logits
+
+
+def family_of(name):
+    """Whose arithmetic a peer has."""
+    return "torch" if name.startswith(("timm", "torchvision")) else "keras"
 
 
 def distance(ours, theirs):
@@ -64,8 +69,32 @@ def distance(ours, theirs):
 
 def test_every_network_has_every_peer():
     for network in networks.NETWORKS:
-        assert f"timm-{network}" in GOLDEN
-        assert f"keras-{network}" in GOLDEN
+        lite = network.startswith("efficientnet_lite")  # of five sizes, and not in Keras
+        peers = ("timm", "tensorflow") if lite else ("timm", "keras")
+        for peer in peers:
+            assert f"{peer}-{'efficientnet_lite0' if lite else network}" in GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("size", "parameters", "arrays"),
+    [
+        (0, 4652008, 296),
+        (1, 5416680, 386),
+        (2, 6092072, 386),
+        (3, 8197096, 440),
+        (4, 13006568, 548),
+    ],
+)
+def test_every_size_of_efficientnet_lite_has_the_parameters_of_timm(size, parameters, arrays):
+    build, layouts = networks.architecture(f"efficientnet_lite{size}")
+    state = nnx.state(nnx.eval_shape(lambda: build(1000, "keras")))
+    shapes = [leaf.shape for _, leaf in nnx.to_flat_state(state)]
+    norms = sum(shape[0] for shape in shapes if len(shape) == 1) - 1000  # folded, see `convert`
+    assert sum(map(math.prod, shapes)) + norms == parameters
+    for layout in layouts:
+        counters = len(layout.names) - 1  # of batches that each norm saw
+        must, _ = layout.keys({})
+        assert len(must) + counters == arrays
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -74,10 +103,10 @@ def test_same_answers_as_the_peer(name):
     ours = logits_of(classifier, images)
     assert distance(ours, theirs) < 1e-4
     assert (ours.argmax(1) == theirs.argmax(1)).all()
-    assert layout.family == ("torch" if name.startswith(("timm", "torchvision")) else "keras")
+    assert layout.family == family_of(name)
 
 
-@pytest.mark.parametrize("name", [n for n in GOLDEN if n.startswith(("timm", "keras"))])
+@pytest.mark.parametrize("name", [n for n in GOLDEN if n.startswith(("timm", "keras", "tensor"))])
 def test_the_other_family_fails_by_far(name):
     _, layout, images, theirs = built(name)
     other = next(f for f in networks.FAMILIES if f != layout.family)
@@ -108,6 +137,42 @@ def test_left_out_arrays_and_left_over_ones_are_named(tmp_path):
         networks.read(path, card_for(facts, 3))
 
 
+def test_the_arithmetic_must_be_told_where_the_names_do_not_tell_it(tmp_path):
+    """timm gives its own EfficientNet-Lite and that from TensorFlow the same names."""
+    path = tmp_path / "net.safetensors"
+    for name, family in (("timm", "torch"), ("tensorflow", "keras")):
+        facts, arrays, theirs = recalled(f"{name}-efficientnet_lite0")
+        save_file(arrays, path)
+        card = card_for(facts, 5)
+        with pytest.raises(InputError, match=r'"family" must be told for .* EfficientNetLite0 as'):
+            networks.read(path, card)
+        classifier = networks.read(path, dataclasses.replace(card, family=family))
+        assert distance(logits_of(classifier, pictures(*facts["size"])), theirs) < 1e-4
+    with pytest.raises(InputError, match=r"weights of EfficientNetLite1 as timm .* and 70 more"):
+        networks.read(path, dataclasses.replace(card, network="efficientnet_lite1"))
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "words"),
+    [
+        ("bn2.weight", lambda x: x.repeat(2), r"got bn2.weight of float32 \(2560,\)"),
+        ("bn2.bias", lambda x: x[:1], r"got bn2.bias of float32 \(1,\)"),
+        ("bn2.running_var", lambda x: -x, "bn2.running_var must hold variances, got one below 0"),
+        ("conv_head.weight", lambda x: x[0], r"got conv_head of float32 \(320, 1, 1\)"),
+        ("conv_head.weight", lambda x: x.astype(np.int8), "got conv_head of int8"),
+        ("classifier.bias", lambda x: x[None], r"got classifier.bias of float32 \(1, 3\)"),
+    ],
+)
+def test_arrays_that_do_not_go_together_are_found_before_they_are_multiplied(
+    tmp_path, key, change, words
+):
+    facts, arrays, _ = recalled("timm-mobilenet_v2")
+    path = tmp_path / "net.safetensors"
+    save_file({**arrays, key: change(arrays[key]).copy()}, path)
+    with pytest.raises(InputError, match=words):
+        networks.read(path, card_for(facts, 3))
+
+
 def test_weights_must_be_finite_and_a_file_of_weights(tmp_path):
     facts, arrays, _ = recalled("timm-mobilenet_v2")
     arrays["bn2.bias"][7] = np.nan
@@ -117,7 +182,8 @@ def test_weights_must_be_finite_and_a_file_of_weights(tmp_path):
     for name, words in {
         "no.safetensors": "must be a safetensors file",
         "no.h5": "must be a file of Keras weights",
-        "no.pth": "must end in .safetensors or .h5",
+        "no.pth": "must be a state dict",
+        "no.ckpt": r"must end in .safetensors, .h5, .pth, .pt, .bin, got 'no.ckpt'",
     }.items():
         (tmp_path / name).write_bytes(b"nothing of the kind")
         with pytest.raises(InputError, match=words):
@@ -155,7 +221,7 @@ def test_our_own_names_need_the_family(tmp_path):
 
 
 def test_features_and_head_are_the_whole():
-    for name in ("timm-inception_v3", "timm-resnet50", "timm-mobilenet_v1", "timm-mobilenet_v2"):
+    for name in sorted(name for name in GOLDEN if name.startswith("timm")):
         classifier, _, images, _ = built(name)
         network = nnx.merge(classifier.net, classifier.weights)
         maps = jax.eval_shape(network.features, images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -22,7 +23,7 @@ from limecraft_jax.path import lime
 from limecraft_jax.types import InputError
 from tests import tiny
 from tests.golden.weights import array
-from tests.models import test_onnx
+from tests.models import test_checkpoint, test_onnx
 from tests.models.test_networks import recalled
 from tests.server import ROOT
 
@@ -153,9 +154,10 @@ def test_a_file_of_another_kind_size_or_place(tmp_path):
         with pytest.raises(InputError, match=sentence):
             own.open_model(tmp_path / name, {}, **options)
 
-    for name in ("net.pt", "net.pkl", "net.joblib", "NET.PTH"):
+    for name in ("net.ckpt", "net.pkl", "net.joblib", "NET.PICKLE"):
         refused(name, "must be a file without programs in it, got .* export the model as .onnx, or")
-    refused("net.tflite", r"must end in .onnx, .keras, .safetensors or .h5, got 'net.tflite': exp")
+    kinds = ".onnx, .keras, .safetensors, .h5, .pth, .pt or .bin"
+    refused("net.tflite", f"must end in {kinds}, got 'net.tflite': export it as .onnx")
     refused("gone.onnx", "a model file must be there, got '.*gone.onnx', which is not: check the p")
     (tmp_path / "folder.onnx").mkdir()
     refused("folder.onnx", "a model file must be there, got '.*folder.onnx', which is not")
@@ -208,6 +210,48 @@ def test_weights_fill_the_network_that_is_told(tmp_path):
     with pytest.raises(InputError, match="network must be a known name, got 'mobilenet': did you"):
         own.open_model(path, WEIGHTS | {"network": "mobilenet"})
     assert "mobilenet_v1" in networks.NETWORKS
+
+
+@pytest.mark.parametrize("suffix", own.TORCH)
+def test_a_state_dict_opens_as_the_same_arrays_in_safetensors_do(suffix, tmp_path):
+    facts, arrays, _ = recalled("torchvision-mobilenet_v2")
+    h, w = facts["size"]
+    told = {"network": "mobilenet_v2", "classes": "imagenet", "height": h, "width": w}
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(state_dict(arrays))
+    save_file(arrays, tmp_path / "net.safetensors")
+    ours, theirs = (own.open_model(p, told) for p in (path, tmp_path / "net.safetensors"))
+    assert ours.card == dataclasses.replace(theirs.card, name=path.name, title=path.name)
+    leaves = zip(jax.tree.leaves(ours.weights), jax.tree.leaves(theirs.weights), strict=True)
+    assert all((one == other).all() for one, other in leaves)
+
+
+def state_dict(arrays):
+    """What PyTorch's save makes of arrays."""
+    parts, members = {}, {}
+    for key, value in arrays.items():
+        kind = "LongStorage" if value.dtype == np.int64 else "FloatStorage"
+        steps = tuple(step // value.itemsize for step in value.strides)
+        numbers = test_checkpoint.stored(value.size, kind, key)
+        parts[key] = test_checkpoint.tensor(0, value.shape, steps, numbers)
+        members[f"net/data/{key}"] = value.tobytes()
+    return test_checkpoint.new(parts, members)
+
+
+def test_a_file_of_pytorch_is_looked_at_before_anything_is_asked_about_it(tmp_path):
+    for name, words in {
+        "network.pt": "network.pt must be a state dict, arrays by their names, got a whole network",
+        "script.pt": "script.pt must be a state dict, arrays by their names, got a TorchScript",
+        "state.pth": 'state.pth holds weights alone: tell "network"',
+    }.items():
+        with pytest.raises(InputError, match=f"^{words}"):
+            own.open_model(test_checkpoint.FOLDER / name)
+    with pytest.raises(InputError, match=r"must hold the weights of ResNet50 as .* and 1 more"):
+        own.open_model(test_checkpoint.FOLDER / "state.pth", WEIGHTS | {"network": "resnet50"})
+
+
+def test_every_kind_of_weights_has_a_reader():
+    assert set(own.WEIGHTS) == set(networks.convert.READERS)
 
 
 # ------------------------------------------------------------------ command line
@@ -277,7 +321,11 @@ def test_a_function_a_factory_and_a_class(attribute, folder):
         ("net.onnx", (), "a model file must be there, got 'net.onnx', which is not: check the p"),
         ("nets/net.onnx", ("--about", "no.json"), "what is told about a model must be a JSON file"),
         ("one.keras", (), "a model file must be there, got 'one.keras', which is not"),
-        ("net.pt", (), "net.pt must be a file without programs in it, got .pt, which can hold any"),
+        (
+            "net.pkl",
+            (),
+            "net.pkl must be a file without programs in it, got .pkl, which can hold a",
+        ),
         ("digits", ("--about", "other.json"), "--about is for a model file, got it with 'digits'"),
         ("factories_of_a_test:nothing", (), "a model must be a Classifier or a function from ima"),
     ],
@@ -323,17 +371,17 @@ def test_the_example_with_weights_runs(folder):
     shapes = recalled("torchvision-mobilenet_v2")[0]["shapes"]  # fine-tuned: another last layer
     shapes |= {"classifier.1.weight": [7, 1280], "classifier.1.bias": [7]}
     arrays = {key: array(key, tuple(shape)) for key, shape in shapes.items()}
-    save_file(arrays, folder / "skin.safetensors")
+    (folder / "skin.pth").write_bytes(state_dict(arrays))
     (folder / "skin.json").write_text(told)
     (folder / "one.png").rename(folder / "mole.png")
     options = ["--outside", "9", "--samples", "32", "--quiet"]
     assert cli.main([*shlex.split(line), *options]) == 0
     found = json.loads((folder / "results" / "explanation.json").read_text())
-    assert found["model"] == "skin.safetensors"
+    assert found["model"] == "skin.pth"
     assert found["classes"] == json.loads(told)["classes"]
     # Run by onnxruntime: the same words, nearly the same numbers.
-    words = shlex.split(line.replace("skin.safetensors", "skin.safetensors@onnxruntime"))
+    words = shlex.split(line.replace("skin.pth", "skin.pth@onnxruntime"))
     assert cli.main([*words[:-1], "quick", *options]) == 0
     quick = json.loads((folder / "quick" / "explanation.json").read_text())
-    assert quick["model"] == "skin.safetensors@onnxruntime"
+    assert quick["model"] == "skin.pth@onnxruntime"
     np.testing.assert_allclose(quick["probabilities"], found["probabilities"], atol=1e-5)

@@ -92,6 +92,7 @@ def _prepared(source: bytes | str, card: ModelCard) -> Shown:
 
         photo = getattr(skimage.data, source.partition(":")[2])()
         photo = photo[0] if isinstance(photo, tuple) else photo  # one for each eye, and a map
+        photo = photo[..., None] if photo.ndim == 2 else photo
         loaded = images.Loaded(np.asarray(photo, np.float32)[..., :3] / 255)
     else:
         loaded = images.load_image(source)

@@ -46,9 +46,11 @@ def choose(session: Session) -> Subject:
             "gives the same answers, on a processor in about half the time.",
         )
         card = known(session, name)
-    family = models.base_of(card.name).partition("-")[0]  # a twin looks at the same pictures
+    base = models.base_of(card.name)
+    family = base.partition("-")[0]  # a twin looks at the same pictures
     fitting = [e for e in cache.examples() if e.get("model") in (family, card.name)]
-    others = [e for e in cache.examples() if "model" not in e]
+    told = {e.get("skimage") for e in fitting}
+    others = [e for e in cache.examples() if "model" not in e and e["skimage"] not in told]
     with right:
         example = st.selectbox(
             "Picture",
@@ -91,7 +93,7 @@ def choose(session: Session) -> Subject:
         shown,
         example["title"],
         truth=example.get("truth", "") if example in fitting else "",
-        story=example.get("story", "") if example.get("model", card.name) == card.name else "",
+        story=example.get("story", "") if example.get("model", base) == base else "",
         mask=example.get("mask", "") if example in fitting else "",
     )
 

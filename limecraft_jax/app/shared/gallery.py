@@ -15,7 +15,7 @@ LARGE = 600  # MB of memory from which on a small cloud machine gets into troubl
 
 def gallery() -> None:
     """Every classifier with public weights, with its facts and a way to get it."""
-    public = [name for name in models.MODELS if name not in models.BUNDLED]
+    public = models.PUBLIC
     waiting = [name for name in public if not models.ready(name)]
     title = f"More classifiers: {len(waiting)} can be fetched"
     with st.expander(title if waiting else "Classifiers of photographs: all are in the menu"):

@@ -23,13 +23,14 @@ def bring(session: Session) -> None:
     with st.expander("Bring your own classifier"):
         st.markdown(
             "An **ONNX** file (what PyTorch and scikit-learn export), a **.keras** model, or "
-            "**.safetensors** weights of MobileNet, ResNet-50 or Inception V3. No code from it is "
-            "run, and it is forgotten when the program ends."
+            "weights of EfficientNet-Lite, MobileNet, ResNet-50 or Inception V3: a state dict of "
+            "PyTorch (**.pth**, **.pt**) or **.safetensors**. No code from it is run, and it is "
+            "forgotten when the program ends."
         )
         left, right = st.columns(2, gap="medium")
         left.file_uploader(
             "The model",
-            type=["onnx", "keras", "safetensors"],
+            type=["onnx", "keras", "safetensors", "pth", "pt", "bin"],
             max_upload_size=MODEL_MB,
             key="own-model",
         )
@@ -39,7 +40,8 @@ def bring(session: Session) -> None:
             max_upload_size=1,
             key="own-about",
             help=f"For example {EXAMPLE}. Weights also need "
-            '"network": "mobilenet_v2", "resnet50", "mobilenet_v1" or "inception_v3".',
+            '"network": "efficientnet_lite0", "mobilenet_v2", "resnet50", "mobilenet_v1" or '
+            '"inception_v3".',
         )
         st.button(
             "Use this classifier",

@@ -53,15 +53,12 @@ def open_session_file(session: Session) -> None:
 def _open(session: Session, data: bytes) -> None:
     from limecraft_jax import models
     from limecraft_jax.compare import bundle
-    from limecraft_jax.models import hub
 
     try:
         opened = bundle.read(data)
         limits.check(opened)
         card = models.card(opened.model)
-        bare = models.base_of(opened.model)
-        if bare not in models.BUNDLED:
-            hub.available(models.card(bare))  # or says how to get it
+        models.require(opened.model)  # or says how to get it
         if opened.model not in offered():
             raise InputError(
                 f"it rests on {card.title}, which this page does not offer: {limits.ELSEWHERE}."

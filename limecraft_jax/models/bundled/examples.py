@@ -13,10 +13,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import skimage.data
 from PIL import Image
 
 from limecraft_jax import models
-from limecraft_jax.models.bundled import composites, digits
+from limecraft_jax.models.bundled import composites, digits, photographs
 from limecraft_jax.models.bundled.dermoscopy import CLASSES, Picture, draw, ruler_region
 from limecraft_jax.models.classifier import forward
 
@@ -90,18 +91,39 @@ def write_examples(out: Path) -> list[Entry]:
     -------
     list of dict
         What the index holds: ``title``, ``story`` and either ``skimage`` (a function of
-        ``skimage.data``) or ``file``, ``model``, ``truth`` and, where there is one, ``mask`` (a
-        gray picture in which black is outside and each other value is a region) with the names of
-        its ``regions``. In a mask of textures the regions are whole textures, and ``rest`` is the
-        texture outside, so that it tells the truth about every pixel.
+        ``skimage.data``) or ``file`` and ``truth``; ``model``, but for photographs shown to any;
+        and, where there is one, ``mask`` (a gray picture in which black is outside and each other
+        value is a region) with the names of its ``regions``. In a mask of textures the regions are
+        whole textures, and ``rest`` is the texture outside, so that it tells the truth about every
+        pixel.
     """
-    entries = [*lesion_examples(out), *digit_examples(out), *texture_examples(out)]
+    entries = [*photograph_examples(out), *lesion_examples(out), *digit_examples(out)]
+    entries += texture_examples(out)
     entries += [
         {"skimage": name, "title": title, "story": story}
         for name, (title, story) in PHOTOGRAPHS.items()
     ]
     (out / "index.json").write_text(json.dumps(entries, indent=1) + "\n")
     return entries
+
+
+def photograph_examples(out: Path) -> Iterator[Entry]:
+    """Photographs that scikit-image brings along, as EfficientNet-Lite0 is asked about them."""
+    for name, (title, story) in photographs.STORIES.items():
+        entry: Entry = {
+            "skimage": name,
+            "model": "efficientnet_lite0",
+            "title": title,
+            "story": story,
+        }
+        if name in photographs.OUTLINES:
+            picture = getattr(skimage.data, name)()
+            save(
+                out / "photographs" / f"{name}_mask.png", photographs.mask(name, picture.shape[:2])
+            )
+            entry |= {"mask": f"photographs/{name}_mask.png"}
+            entry["regions"] = list(photographs.OUTLINES[name])
+        yield entry
 
 
 def lesion_examples(out: Path) -> Iterator[Entry]:

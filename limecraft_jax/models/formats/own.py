@@ -1,8 +1,9 @@
 """A user's own model from a file: weights, an ONNX graph or a Keras model, never Python code.
 
 Nothing in these files is run but the numbers: weights are arrays, graphs are made of known
-operators and run in a process of their own, see `apart`. Pickles (``.pt``, ``.pkl``, ``.joblib``)
-can hold any program and are refused.
+operators and run in a process of their own, see `apart`. Pickles (``.pkl``, ``.joblib``) can hold
+any program and are refused; of PyTorch's files, which have one inside, only a state dict is read,
+and no pickle is run for it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from limecraft_jax.models.classifier import Classifier
 
 MOST_BYTES = 500_000_000  # ResNet-152 has 240 MB
-SUFFIXES = (".onnx", ".keras", ".safetensors", ".h5")
-PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib")
+TORCH = (".pth", ".pt", ".bin")
+WEIGHTS = (".safetensors", ".h5", *TORCH)
+SUFFIXES = (".onnx", ".keras", *WEIGHTS)
+PICKLES = (".ckpt", ".pkl", ".pickle", ".joblib")
 GRAPH_ONLY = ("layout", "output")
 WEIGHTS_ONLY = ("network", "family")
 
@@ -44,7 +47,8 @@ def open_model(
     ----------
     path
         ``.onnx`` (needs onnxruntime), ``.keras`` (needs keras and h5py), or weights of a network
-        that is built in, ``.safetensors`` or keras.applications' ``.h5``.
+        that is built in: ``.safetensors``, PyTorch's state dict in ``.pth``, ``.pt`` or ``.bin``,
+        keras.applications' ``.h5``.
     about
         Classes, sizes and normalization, see `about.About`: a mapping, the path of a JSON file, or
         None for the JSON file of the same stem beside it, if there is one.
@@ -67,7 +71,7 @@ def open_model(
             f"{path.name} must be a .keras file, or weights of a network that is built in and told "
             'as "network", got .h5: save the model again with model.save("model.keras").'
         )
-    wrong = GRAPH_ONLY if suffix in (".safetensors", ".h5") else WEIGHTS_ONLY
+    wrong = GRAPH_ONLY if suffix in WEIGHTS else WEIGHTS_ONLY
     for field in wrong:
         if getattr(told, field):
             raise InputError(
@@ -91,7 +95,7 @@ def _check(path: Path, most: int) -> str:
     if suffix in PICKLES:
         raise InputError(
             f"{path.name} must be a file without programs in it, got {suffix}, which can hold "
-            "any: export the model as .onnx, or save its weights as .safetensors."
+            "any: export the model as .onnx, or save its weights as a state dict or .safetensors."
         )
     if suffix not in SUFFIXES:
         raise InputError(
@@ -118,6 +122,8 @@ def _weights(path: Path, told: about_.About) -> Classifier:
 
     for field in ("network", "classes", "height", "width"):
         if not getattr(told, field):
+            if path.suffix.lower() in TORCH:
+                networks.convert.read(path)  # what is no state dict is told so first
             raise InputError(
                 f'{path.name} holds weights alone: tell "network", "classes", "height" and '
                 f'"width" in a JSON file, got no {field}.'

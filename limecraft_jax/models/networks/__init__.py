@@ -20,7 +20,7 @@ from limecraft_jax.types import InputError, unknown
 if TYPE_CHECKING:
     from limecraft_jax.models.card import ModelCard
 
-__all__ = ["FAMILIES", "NETWORKS", "fill", "read"]
+__all__ = ["FAMILIES", "NETWORKS", "architecture", "fill", "read"]
 
 FAMILIES = ("torch", "keras")
 
@@ -46,11 +46,11 @@ def read(path: Path, card: ModelCard) -> Classifier:
         raise unknown("network", card.network, NETWORKS)
     if card.family and card.family not in FAMILIES:
         raise unknown("family", card.family, FAMILIES)
-    module = importlib.import_module(NETWORKS[card.network])
+    build, layouts = architecture(card.network)
     arrays = convert.read(path)
     family = card.family
-    if not {f"{name}.kernel" for name in module.LAYOUTS[0].names} <= set(arrays):
-        arrays, layout = convert.convert(arrays, module.LAYOUTS, module.NETWORK.__name__)
+    if not {f"{name}.kernel" for name in layouts[0].names} <= set(arrays):
+        arrays, layout = convert.convert(arrays, layouts, title(build), family)
         family = family or layout.family
     elif not family:
         raise InputError(
@@ -63,7 +63,23 @@ def read(path: Path, card: ModelCard) -> Classifier:
             f"classes must name all {found} classes of the weights in {path.name}, "
             f"got {len(card.classes)} names."
         )
-    return fill(module.NETWORK, arrays, card)
+    return fill(build, arrays, card)
+
+
+def architecture(name: str) -> tuple[Callable[..., nnx.Module], tuple[convert.Layout, ...]]:
+    """What builds a network, given its number of classes and its family, and its layouts."""
+    home, _, size = NETWORKS[name].partition(":")
+    module = importlib.import_module(home)
+    if not size:
+        return module.NETWORK, module.LAYOUTS
+    return functools.partial(module.NETWORK, size=int(size)), module.layouts(int(size))
+
+
+def title(build: Callable[..., nnx.Module]) -> str:
+    """What a network is called in errors: its class, and its size where there are several."""
+    if isinstance(build, functools.partial):
+        return f"{build.func.__name__}{build.keywords['size']}"
+    return build.__name__
 
 
 def fill(network: Callable[..., nnx.Module], arrays: convert.Arrays, card: ModelCard) -> Classifier:
@@ -80,16 +96,19 @@ def fill(network: Callable[..., nnx.Module], arrays: convert.Arrays, card: Model
     if wrong:
         more = f" and {len(wrong) - convert.MOST_TOLD} more" * (len(wrong) > convert.MOST_TOLD)
         raise InputError(
-            f"weights of {getattr(network, '__name__', card.network)} must have its shapes, got "
+            f"weights of {title(network)} must have its shapes, got "
             f"{', '.join(wrong[: convert.MOST_TOLD])}{more}: choose the network that they were "
             "made for."
         )
     return Classifier(nnx.from_flat_state(flat), net, card)
 
 
-NETWORKS = {
+NETWORKS = {  # where each is defined, and which size of it
     "inception_v3": "limecraft_jax.models.networks.inception",
     "resnet50": "limecraft_jax.models.networks.resnet",
     "mobilenet_v1": "limecraft_jax.models.networks.mobilenet_v1",
     "mobilenet_v2": "limecraft_jax.models.networks.mobilenet_v2",
+} | {
+    f"efficientnet_lite{size}": f"limecraft_jax.models.networks.efficientnet_lite:{size}"
+    for size in range(5)
 }

@@ -68,7 +68,9 @@ class Layout:
         return must, may
 
 
-def convert(arrays: Arrays, layouts: tuple[Layout, ...], title: str) -> tuple[Arrays, Layout]:
+def convert(
+    arrays: Arrays, layouts: tuple[Layout, ...], title: str, family: str = ""
+) -> tuple[Arrays, Layout]:
     """Our weights from a file's, and the layout that it turned out to have.
 
     Parameters
@@ -79,16 +81,23 @@ def convert(arrays: Arrays, layouts: tuple[Layout, ...], title: str) -> tuple[Ar
         Those that the network is published in.
     title
         The network's name, for the error.
+    family
+        The one that is wanted where two layouts have the same names; "" if that is not known.
 
     Raises
     ------
     InputError
-        If keys are missing or left over: at most five of each are named.
+        If keys are missing or left over: at most five of each are named. If two layouts that differ
+        in arithmetic have the same names and no family is told.
     """
     numbered = {name for layout in layouts for pair in layout.names.values() for name in pair}
     if any("#" in name for name in numbered):
         arrays = number(arrays)
-    layout = max(layouts, key=lambda layout: len(layout.keys(arrays)[0] & set(arrays)))
+    layout = max(
+        layouts,
+        key=lambda layout: (len(layout.keys(arrays)[0] & set(arrays)), layout.family == family),
+    )
+    twins = {other.family for other in layouts if other.names == layout.names}
     layout = _own_head(arrays, layout)
     must, may = layout.keys(arrays)
     missing = sorted(must - set(arrays))
@@ -103,6 +112,12 @@ def convert(arrays: Arrays, layouts: tuple[Layout, ...], title: str) -> tuple[Ar
             f"{_told(missing, 'missing')} and {_told(extra, 'unexpected')}: choose the network "
             "that the weights were made for."
         )
+    if len(twins) > 1 and family not in twins:
+        raise InputError(
+            f'"family" must be told for weights of {title} as {layout.name} names them, got none: '
+            'say "keras" for weights that come from TensorFlow (at timm those called tf_...), '
+            '"torch" for others.'
+        )
     ours: Arrays = {}
     for name, (conv, norm) in layout.names.items():
         ours[f"{name}.kernel"], ours[f"{name}.bias"] = fold(arrays, conv, norm, layout.eps)
@@ -112,23 +127,43 @@ def convert(arrays: Arrays, layouts: tuple[Layout, ...], title: str) -> tuple[Ar
 def fold(arrays: Arrays, conv: str, norm: str, eps: float) -> tuple[np.ndarray, np.ndarray]:
     """Kernel and bias of a layer with its batch norm multiplied in, in double precision."""
     torch = f"{conv}.weight" in arrays
-    kernel = arrays[f"{conv}.{'weight' if torch else 'kernel'}"].astype(np.float64)
+    whole = arrays[f"{conv}.{'weight' if torch else 'kernel'}"]
+    if whole.ndim not in (2, 4) or whole.dtype.kind != "f":
+        raise _misfit(conv, whole)
+    kernel = whole.astype(np.float64)
     if torch:
         kernel = kernel.transpose((2, 3, 1, 0) if kernel.ndim == 4 else (1, 0))
     depthwise = not torch and kernel.ndim == 4 and kernel.shape[3] == 1 and "dense" not in conv
     if depthwise and kernel.shape[:2] != (1, 1):
         kernel = kernel.transpose(0, 1, 3, 2)
-    bias = arrays.get(f"{conv}.bias", np.zeros(kernel.shape[-1])).astype(np.float64)
+    outputs = kernel.shape[-1:]
+
+    def vector(name: str, default: float) -> np.ndarray:
+        found = arrays.get(name, np.full(outputs, default))
+        if found.shape != outputs:  # before anything is multiplied out
+            raise _misfit(name, found)
+        return found.astype(np.float64)
+
+    bias = vector(f"{conv}.bias", 0)
     if norm:
         parts = TORCH if f"{norm}.running_var" in arrays else NORM
-        gamma, beta, mean, variance = (
-            arrays.get(f"{norm}.{part}", np.ones(1)).astype(np.float64) for part in parts
-        )
+        gamma, beta, mean, variance = (vector(f"{norm}.{part}", 1) for part in parts)
+        if (variance + eps <= 0).any():
+            raise InputError(
+                f"{norm}.{parts[3]} must hold variances, got one below 0: is the file damaged?"
+            )
         scale = gamma / np.sqrt(variance + eps)
         kernel, bias = kernel * scale, (bias - mean) * scale + beta
     elif kernel.ndim == 4:  # a dense layer written as a 1x1 convolution
         kernel = kernel[0, 0]
     return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+def _misfit(name: str, found: np.ndarray) -> InputError:
+    return InputError(
+        f"the weights of a layer must fit together, got {name} of {found.dtype} {found.shape}: "
+        "is the file damaged?"
+    )
 
 
 def _own_head(arrays: Arrays, layout: Layout) -> Layout:
@@ -172,7 +207,7 @@ def _told(keys: list[str], what: str) -> str:
 
 
 def read(path: Path) -> Arrays:
-    """All arrays of a ``.safetensors``, ``.h5`` or ``.weights.h5`` file, by their names.
+    """All arrays of a file of weights, see `READERS`, by their names.
 
     Keras' come as ``layer.kernel``, ``layer.bias``, ``layer.gamma`` and so on.
 
@@ -184,8 +219,8 @@ def read(path: Path) -> Arrays:
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise InputError(
-            f"a file of weights must end in {' or '.join(READERS)}, got {path.name!r}: export the "
-            "weights as safetensors. Files that run code when they are opened are never opened."
+            f"a file of weights must end in {', '.join(READERS)}, got {path.name!r}: export the "
+            "weights as safetensors. Code that is in a file is never run."
         )
     arrays = READERS[suffix](path)
     for key, value in arrays.items():
@@ -270,4 +305,11 @@ def _parts(layer: str, values: list[Float[np.ndarray, ...]]) -> Arrays:
     return {f"{layer}.{name}": value for name, value in zip(names, values, strict=True)}
 
 
-READERS = {".safetensors": _safetensors, ".h5": _h5}
+def _torch(path: Path) -> Arrays:
+    from limecraft_jax.models.networks import checkpoint
+
+    return checkpoint.read(path)
+
+
+TORCH_FILES = (".pth", ".pt", ".bin")  # what PyTorch's users, and Hugging Face, call them
+READERS = {".safetensors": _safetensors, ".h5": _h5} | dict.fromkeys(TORCH_FILES, _torch)

@@ -6,6 +6,7 @@ CVPR 2018, table 2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -29,12 +30,16 @@ STAGES = (  # (widening, output channels, blocks, stride of the first)
 
 
 class InvertedResidual(nnx.Module):
-    """1x1 to more channels -> 3x3 for every channel by itself -> 1x1 to few, without activation."""
+    """1x1 to more channels -> a window for each by itself -> 1x1 to few, without activation."""
 
-    def __init__(self, inputs: int, outputs: int, widening: int, stride: int, family: str):
+    def __init__(
+        self, inputs: int, outputs: int, widening: int, stride: int, family: str, window: int = 3
+    ):
         relu, wide = jax.nn.relu6, widening * inputs
         self.widen = Conv(inputs, wide, activation=relu) if widening > 1 else None
-        self.depthwise = Conv(wide, wide, 3, stride, family=family, depthwise=True, activation=relu)
+        self.depthwise = Conv(
+            wide, wide, window, stride, family=family, depthwise=True, activation=relu
+        )
         self.narrow = Conv(wide, outputs)
         self.residual = stride == 1 and inputs == outputs
 
@@ -78,22 +83,23 @@ class MobileNetV2(Network):
 STEPS = ("widen", "depthwise", "narrow")
 
 
-def _blocks() -> list[tuple[int, int, tuple[str, ...]]]:
+def _blocks(stages: Sequence[tuple[int, ...]] = STAGES) -> list[tuple[int, int, tuple[str, ...]]]:
     """(stage, number in the stage, steps) of every block."""
     return [
         (stage, i, STEPS if widening > 1 else STEPS[1:])
-        for stage, (widening, _, count, _) in enumerate(STAGES)
+        for stage, (widening, _, count, *_) in enumerate(stages)
         for i in range(count)
     ]
 
 
-def _timm() -> dict[str, tuple[str, str]]:
+def timm_names(stages: Sequence[tuple[int, ...]]) -> dict[str, tuple[str, str]]:
+    """timm's names of inverted residuals in stages, (widening, output channels, blocks, ...)."""
     names = {
         "stem": ("conv_stem", "bn1"),
         "last": ("conv_head", "bn2"),
         "dense": ("classifier", ""),
     }
-    for n, (stage, i, steps) in enumerate(_blocks()):
+    for n, (stage, i, steps) in enumerate(_blocks(stages)):
         theirs = ("conv_pw", "conv_dw", "conv_pwl") if len(steps) == 3 else ("conv_dw", "conv_pw")
         for k, (ours, conv) in enumerate(zip(steps, theirs, strict=True), 1):
             names[f"blocks.{n}.{ours}"] = f"blocks.{stage}.{i}.{conv}", f"blocks.{stage}.{i}.bn{k}"
@@ -132,7 +138,7 @@ def _keras() -> dict[str, tuple[str, str]]:
 
 NETWORK = MobileNetV2
 LAYOUTS = (
-    Layout("timm", "torch", 1e-5, _timm()),
+    Layout("timm", "torch", 1e-5, timm_names(STAGES)),
     Layout("torchvision", "torch", 1e-5, _torchvision()),
     Layout("Keras", "keras", 1e-3, _keras()),
 )
