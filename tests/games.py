@@ -44,7 +44,7 @@ def least_squares(z, y, weights, penalty: float = 0.0):
     return beta[0], beta[1:]
 
 
-def endless(game, d: int, samples: int = 400_000, seed: int = 7) -> np.ndarray:
+def endless(game, d: int, samples: int = 400_000, seed: int = 7, width: float = 0.25) -> np.ndarray:
     """lime's coefficients with (nearly) endless samples and no penalty."""
     rng = np.random.default_rng(seed)
     gram, moment = np.zeros((d + 1, d + 1)), np.zeros(d + 1)
@@ -52,6 +52,6 @@ def endless(game, d: int, samples: int = 400_000, seed: int = 7) -> np.ndarray:
         half = rng.integers(0, 2, (10_000, d)).astype(bool)
         z = np.concatenate([half, ~half])
         x = np.column_stack([np.ones(len(z)), z])
-        wx = x * lime_weights(z)[:, None]
+        wx = x * lime_weights(z, width)[:, None]
         gram, moment = gram + wx.T @ x, moment + wx.T @ game(z)
     return np.linalg.solve(gram, moment)[1:]

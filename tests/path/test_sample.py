@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.special import comb
 
-from limecraft_jax.path import sample
+from limecraft_jax.path import paley, sample
+from limecraft_jax.path.surrogate import Ridge, fit
 from limecraft_jax.types import InputError
 from tests.games import games, least_squares, lime_weights
 
@@ -86,6 +89,61 @@ def test_pairs_are_complements():
     for design in (sample.Paired(), sample.Balanced(), sample.ShapleySizes()):
         z = sample.draw(design, 200, 12, seed=1)
         np.testing.assert_array_equal(z[0::2], ~z[1::2])
+
+
+@pytest.mark.parametrize("order", [4, 8, 12, 20, 60, 128, 500])
+def test_paleys_matrices_are_hadamard(order):
+    signs = np.where(paley.positive(order, np.arange(order), np.arange(order)), 1, -1)
+    np.testing.assert_array_equal(signs @ signs.T, order * np.eye(order))
+    assert paley.orders(order, order) == (order,)
+
+
+@pytest.mark.parametrize("order", [12, 20, 60])
+def test_no_product_of_three_columns_is_a_fourth(order):
+    """In Sylvester's matrices it always is, and a fourth superpixel gets what three do together."""
+    signs = np.where(paley.positive(order, np.arange(order), np.arange(order)), 1, -1)
+    largest = 0
+    for three in itertools.combinations(range(min(order, 14)), 3):
+        others = np.setdiff1d(np.arange(order), three)
+        product = signs[:, three].prod(axis=1)
+        largest = max(largest, np.abs(product @ signs[:, others]).max() / order)
+    assert largest <= 0.6
+
+
+@pytest.mark.parametrize("size", [3, 4, 5])
+@pytest.mark.parametrize("kind", ["product", "parity"])
+@pytest.mark.parametrize(("d", "n"), [(12, 26), (25, 200), (49, 200), (100, 202), (100, 1000)])
+def test_what_a_few_do_together_is_not_charged_to_another(kind, size, d, n):
+    """No superpixel without a part in it comes out half as large as those with one, and certain."""
+    seeds, count = range(20), 0
+    for seed in seeds:
+        parts = np.random.default_rng(1000 + seed).choice(d, size, replace=False)
+        z = sample.draw(sample.Balanced(), n, d, seed)
+        shown = z[:, parts]
+        y = shown.all(axis=1) * 1.0 if kind == "product" else (1 + (2.0 * shown - 1).prod(1)) / 2
+        found = fit(z, y[:, None], lime_weights(z), Ridge(), pairs=True, even=True)
+        low, high = found.interval()
+        others = np.setdiff1d(np.arange(d), parts)
+        size_of = np.abs(found.coef[0])
+        half = 0.5 * (size_of[parts].mean() if kind == "product" else 1.0)
+        certain = (low[0] > 0) | (high[0] < 0)
+        count += bool((certain & (size_of > half))[others].any())
+    assert count <= 1
+
+
+def test_a_table_that_cannot_tell_superpixels_apart_is_drawn_again_or_refused():
+    z = sample.draw(sample.Balanced(), 42, 20, 0)
+    assert sample.full_rank(z)
+    confounded = z.copy()
+    confounded[:, 3] = z[:, 7]
+    assert not sample.full_rank(confounded)
+    assert not sample.full_rank(z[:20])
+    for d in (3, 5, 8, 11, 17):
+        for seed in range(30):
+            assert sample.full_rank(sample.draw(sample.Paired(), 2 * d + 2, d, seed))
+    with pytest.raises(InputError, match=r"must tell 20 superpixels apart, got 22 of .* take 44 "):
+        sample.draw(sample.KernelSizes(0.025), 22, 20, 0)
+    assert sample.full_rank(sample.draw(sample.KernelSizes(0.025), 44, 20, 0))
 
 
 @pytest.mark.parametrize("complements", [True, False])

@@ -226,6 +226,35 @@ def test_by_default_a_linear_score_gets_its_slopes_within_its_intervals(design, 
     assert found.r2[0] > 0.99 or d == 1
 
 
+@pytest.mark.parametrize("d", [*range(1, 13), 16, 20])
+def test_by_default_the_answer_is_what_the_lime_package_gives_in_the_mean(d):
+    """A score full of interactions, the same superpixels, every setting left as it comes."""
+    rng = np.random.default_rng(d)
+    slope, twos = rng.normal(size=d) / d, rng.integers(0, d, (6, 2))
+
+    def score(z):
+        return 0.5 + z @ slope + 0.1 * z[:, twos].all(axis=2).sum(axis=1)
+
+    base, answers = LimeBase(lambda x: np.sqrt(np.exp(-(x**2) / 0.25**2))), []
+    for seed in range(30):
+        z = np.random.default_rng(seed).integers(0, 2, (1000, d))
+        z[0] = 1
+        with np.errstate(all="ignore"):
+            distances = pairwise_distances(z, z[:1], metric="cosine").ravel()
+        y = np.column_stack([score(z > 0)])
+        _, pairs, _, _ = base.explain_instance_with_data(
+            z, y, distances, 0, d, feature_selection="none"
+        )
+        answers.append([beta for _, beta in sorted(pairs)])
+    theirs, wobble = np.mean(answers, axis=0), np.std(answers, axis=0) / np.sqrt(30)
+    design = sample.settle(sample.Balanced(), 1000, d)
+    z = sample.draw(design, 1000, d, 0)
+    weights = lime_weights(z) * (1000 / len(z) if design.complete else 1)
+    found = fit(z, score(z)[:, None], weights, Ridge(), design.complete, True, design.even)
+    ours = found.stderr[0] if not design.complete else 0
+    assert (np.abs(found.coef[0] - theirs) <= 4.5 * np.hypot(wobble, ours) + 2e-4).all()
+
+
 def test_where_the_samples_hardly_show_the_other_side_there_is_no_interval():
     z = sample.draw(sample.Balanced(), 400, 60, 0)
     y = z[:, :6].all(axis=1).astype(float)
