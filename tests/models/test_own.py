@@ -41,7 +41,7 @@ from tests.server import ROOT
         ("classes", ["a", " "], "a list of names that are not empty"),
         ("classes", ["a", 2], "a list of names that are not empty"),
         ("classes", ["a", "b", "a"], "a list of names, each once"),
-        ("classes", ["a", "b" * 201], "a list of names of at most 200 characters"),
+        ("classes", ["a", "b" * 501], "a list of names of at most 500 characters"),
         ("height", 0, "a whole number from 1 to 4096"),
         ("width", 4097, "a whole number from 1 to 4096"),
         ("height", 2.0, "a whole number from 1 to 4096"),

@@ -141,6 +141,7 @@ def _shares(explanation, target, name, palette, rule) -> None:
             "could go either way" if rule == "interval" else "neutral",
         ),
     ]
+    parts = [part for part in parts if part[0] > 0 or part[1] in (favor, against)]
     bar = "".join(f'<div style="width:{100 * s:.2f}%;background:{c}"></div>' for s, c, _ in parts)
     key = "".join(
         f'<span><i style="background:{c}"></i><b>{look.percent(s)}</b> of the picture '
