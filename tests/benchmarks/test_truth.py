@@ -100,7 +100,7 @@ def test_r2_against_fresh_samples(d, capsys):
     weights = lime_weights(fresh)
     told = np.stack([score(fresh) for score in names.values()], axis=1)
     spread = weights @ (told - weights @ told / weights.sum()) ** 2
-    sizes = (2 * d + 2, 3 * d, 256, 512, 1000)
+    sizes = sorted({2 * d + 2, 3 * d, 256, 512, 1000})
     rows: dict[str, list] = {}
     for label, design in DESIGNS.items():
         for kind in ("shown", "in the sample"):
