@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from limecraft_jax import regions
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Float32, Int, Int32
 
@@ -106,6 +108,9 @@ class Neighborhood:
         Answers to the first m samples, 0 <= m <= n; row 0 is the answer to the image itself.
     complete, pairs, even, plain
         What the design says of its rows, see `limecraft_jax.path.sample.Design`.
+    regional
+        Answers to whole regions hidden and shown, see `limecraft_jax.regions`; None where
+        they were not asked for.
     """
 
     image: Float32[np.ndarray, "h w c"]
@@ -118,6 +123,7 @@ class Neighborhood:
     pairs: bool = False
     even: bool = False
     plain: bool = False
+    regional: Float32[np.ndarray, "c k"] | None = None
 
     @property
     def exact(self) -> bool:
@@ -159,6 +165,8 @@ class Fit:
         All, where not given.
     bounded
         Whether the answers are probabilities, so that no effect can be larger than 1.
+    sums, sum_stderr
+        Sets of superpixels, and the standard errors of the sums of their coefficients.
     """
 
     coef: Float[np.ndarray, "k d"]
@@ -171,11 +179,14 @@ class Fit:
     r2_sample: Float[np.ndarray, " k"] = None  # type: ignore[assignment]
     known: Bool[np.ndarray, " k"] = None  # type: ignore[assignment]
     bounded: bool = False
+    sums: Bool[np.ndarray, "r d"] = None  # type: ignore[assignment]
+    sum_stderr: Float[np.ndarray, "k r"] = None  # type: ignore[assignment]
 
     def __post_init__(self):
-        k = len(self.coef)
+        k, d = self.coef.shape
+        none = {"sums": np.zeros((0, d), bool), "sum_stderr": np.zeros((k, 0))}
         defaults = {"unpenalized": self.coef, "r2_sample": self.r2, "known": np.full(k, True)}
-        for name, value in defaults.items():
+        for name, value in (defaults | none).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         object.__setattr__(self, "dof", np.broadcast_to(np.asarray(self.dof, float), k))
@@ -202,9 +213,16 @@ class Fit:
         It spans the coefficients with and without the penalty, and on both sides the standard
         error times Student's t with `dof`; cut to what is possible for probabilities.
         """
-        half = stdtrit(self.dof, (1 + level) / 2)[:, None] * self.stderr
-        low = np.minimum(self.coef, self.unpenalized) - half
-        high = np.maximum(self.coef, self.unpenalized) + half
+        return self._between(self.coef, self.unpenalized, self.stderr, level)
+
+    def sum_interval(self, level: float = 0.95) -> tuple[Float[np.ndarray, "k r"], ...]:
+        """The same for the sums of the coefficients of the sets `sums`."""
+        coef, free = self.coef @ self.sums.T, self.unpenalized @ self.sums.T
+        return self._between(coef, free, self.sum_stderr, level)
+
+    def _between(self, coef, free, stderr, level):
+        half = stdtrit(self.dof, (1 + level) / 2)[:, None] * stderr
+        low, high = np.minimum(coef, free) - half, np.maximum(coef, free) + half
         if self.bounded:
             low, high = np.clip(low, -1, 1), np.clip(high, -1, 1)
         known = self.known[:, None]
@@ -245,6 +263,26 @@ class Explanation:
 
     neighborhood: Neighborhood
     fit: Fit
+    names: tuple[str, ...] = ()  # of the drawn regions, in the order of their values
+
+    @functools.cached_property
+    def regions(self) -> regions.Regions | None:
+        """What whole regions do; None where nothing is drawn or they were not asked about."""
+        segmentation = self.neighborhood.segmentation
+        values, inside = regions.members(segmentation.region)
+        if self.neighborhood.regional is None or not len(values):
+            return None
+        low, high = self.fit.sum_interval()
+        return regions.Regions(
+            values,
+            regions.named(values, self.names),
+            inside @ segmentation.areas / segmentation.labels.size,
+            regions.table(len(values)),
+            self.neighborhood.regional,
+            self.fit.coef @ self.fit.sums.T,
+            low,
+            high,
+        )
 
     def heatmap(self, target: int) -> Float[np.ndarray, "h w"]:
         """The coefficient of each pixel's superpixel."""

@@ -22,6 +22,7 @@ FILES |= {p: ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in SCREEN
 # Which floor a room is on. Imports go down only; inside a room they are free, but no circle.
 FLOORS = {
     "limecraft_jax": 0,
+    "regions": 0.5,  # plain arrays: what a record of answers tells of whole regions
     "types": 1,
     "pytree": 1,
     "pixels": 1.5,

@@ -18,7 +18,7 @@ from limecraft_jax.edits.edit import Stack, Step
 from limecraft_jax.files import images, masks, results
 from limecraft_jax.models import pace
 from limecraft_jax.models.formats import own
-from limecraft_jax.show import draw, report
+from limecraft_jax.show import draw, report, whole
 from limecraft_jax.types import InputError, Neighborhood
 
 if TYPE_CHECKING:
@@ -124,6 +124,9 @@ def explain(given: argparse.Namespace) -> None:
     probs = explanation.neighborhood.probs[0]
     print(f"{names[target]}: {share(probs[target])}")
     print(f"Likeliest: {likeliest(probs, names)}.")
+    if explanation.regions:
+        for sentence in whole.sentences(explanation.regions, target, names[target]):
+            print(sentence)
     print(" ".join(report.trust(explanation, target, names[target]).sentences))
     print(f"Written: {out / 'explanation.json'}, labels.png, overlay.png")
 

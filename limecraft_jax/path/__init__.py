@@ -7,6 +7,7 @@ __all__ = [
     "choices",
     "kernel",
     "lime",
+    "perturb",
     "replace",
     "sample",
     "segment",

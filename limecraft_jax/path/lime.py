@@ -18,49 +18,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from limecraft_jax import regions
 from limecraft_jax.models.blackbox import BlackBox
 from limecraft_jax.models.classifier import Classifier, forward
 from limecraft_jax.path import sample, surrogate
 from limecraft_jax.path.kernel import Exponential
+from limecraft_jax.path.perturb import compose
 from limecraft_jax.path.segment import segment, suggest
 from limecraft_jax.path.settings import Settings
 from limecraft_jax.types import Explanation, InputError, Neighborhood, Segmentation
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Float32, Int
+    from jaxtyping import Array, Float, Float32
 
 WIDTH = 1024  # columns of z on the device, a multiple; a new number of superpixels compiles nothing
 MOST_CELLS = 100_000_000  # of z, 100 MB; drawing and fitting take up to thirty times as much
 MOST_SCORE = 1e9  # far above any that is meant; sums of its square still fit into float32
-
-
-def kept(z: Bool[Array, "b d"], labels: Int[Array, "h w"]) -> Bool[Array, "b h w"]:
-    """Which pixels each sample keeps, z[labels].
-
-    Looking a label up is what costs, so 32 samples share a word: bit i of ``words[j]`` says
-    whether sample i keeps superpixel j, and one look-up per pixel serves them all.
-    """
-    b, d = z.shape
-    bits = jnp.arange(32, dtype=jnp.uint32)
-    groups = jnp.pad(z, ((0, -b % 32), (0, 0))).reshape(-1, 32, d).astype(jnp.uint32)
-    words = (groups << bits[:, None]).sum(axis=1, dtype=jnp.uint32)
-    on = (words[:, None, labels] >> bits[:, None, None]) & 1
-    return on.reshape(-1, *labels.shape)[:b] == 1
-
-
-def perturb(
-    on: Bool[Array, "h w"],
-    image: Float[Array, "h w c"],
-    replacement: Float[Array, "h w c"],
-) -> Float[Array, "h w c"]:
-    """One sample: the image where its superpixel is on, the replacement where it is off."""
-    return jnp.where(on[..., None], image, replacement)
-
-
-@jax.jit
-def compose(z, labels, image, replacement) -> Float[Array, "b h w c"]:
-    """A batch of samples as pictures."""
-    return jax.vmap(perturb, in_axes=(0, None, None))(kept(z, labels), image, replacement)
 
 
 def ask(classifier: Classifier, z, labels, image, replacement) -> Float[Array, "b k"]:
@@ -239,6 +212,20 @@ def query(
         yield dataclasses.replace(neighborhood, probs=probs[: start + batch])
 
 
+def ask_regions(
+    model: Classifier | BlackBox | Callable, neighborhood: Neighborhood
+) -> Neighborhood:
+    """The neighborhood with the answers to whole regions hidden and shown, see `regions`."""
+    values, inside = regions.members(neighborhood.segmentation.region)
+    if neighborhood.regional is not None or not len(values):
+        return neighborhood
+    whole = dataclasses.replace(
+        neighborhood, z=regions.table(len(values)) @ inside, probs=np.zeros((0, 0), np.float32)
+    )
+    *_, answered = query(model, whole)
+    return dataclasses.replace(neighborhood, regional=answered.probs)
+
+
 def resolve(
     neighborhood: Neighborhood,
     kernel: Exponential | None = None,
@@ -273,6 +260,7 @@ def resolve(
         neighborhood.exact,
         neighborhood.pairs,
         neighborhood.even,
+        regions.members(neighborhood.segmentation.region)[1],
     )
     return Explanation(neighborhood, found)
 
@@ -323,6 +311,7 @@ def finish(
     settings
         Kernel and ridge are used.
     """
+    neighborhood = ask_regions(model, neighborhood)
     for so_far in query(model, neighborhood):
         neighborhood = so_far
         if progress:

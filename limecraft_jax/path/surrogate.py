@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # Sizes are padded to multiples, so that few of them are ever compiled. XLA also takes four times as
 # long to compile for 1000 classes as for 1008. Rows are looked at in pieces to keep memory low.
-ROWS, COLUMNS, CLASSES = 512, 64, 16
+ROWS, COLUMNS, CLASSES, SUMS = 512, 64, 16, 8
 # Of an interval: rows that carry the variance, for each degree of freedom
 PER_FREEDOM = 8
 BLIND = 1.0  # degrees of freedom that the variance has before any residual is seen
@@ -91,6 +91,8 @@ class Solution(NamedTuple):
     unpenalized: Float[Array, "d k"]
     stderr: Float[Array, "d k"]
     blind: Float[Array, "d k"]  # what stderr would be if the fit explained nothing
+    sum_stderr: Float[Array, "r k"]  # both for sums of coefficients
+    sum_blind: Float[Array, "r k"]
     fitted: Float[Array, " k"]  # share of the variance explained in the sample
     even: Float[Array, " k"]  # the same on fresh samples, for rows that balance each other
     left_out: Float[Array, " k"]  # the same, each cluster predicted from the others
@@ -109,6 +111,7 @@ class Tally(NamedTuple):
     left_out: Float[Array, " k"]  # Σ π e², each cluster predicted from the others
     error: Float[Array, " k"]  # variance of a prediction, by the penalized coefficients' own
     variance: Float[Array, "d k"]  # of the unpenalized coefficients
+    sum_variance: Float[Array, "r k"]  # of sums of them
 
 
 def directions(
@@ -124,10 +127,11 @@ def directions(
     return values, jnp.stack(vectors, -2)
 
 
-def tally(x, y, weights, drawn, total, switched, pairs, penalized, free) -> Tally:
+def tally(x, y, weights, drawn, total, switched, pairs, sums, penalized, free) -> Tally:
     """What the residuals of a piece of rows tell; x and y are centered, rows come in twos.
 
-    ``penalized`` and ``free`` are the coefficients [d k] with the inverse [d d] that made them.
+    ``penalized`` and ``free`` are the coefficients [d k] with the inverse [d d] that made them;
+    ``sums`` [d r] says which coefficients are summed up.
     """
     root = jnp.sqrt(weights).reshape(-1, 2, 1)
     x, y, drawn = (part.reshape(*root.shape[:2], -1) for part in (x, y, drawn))
@@ -152,7 +156,11 @@ def tally(x, y, weights, drawn, total, switched, pairs, penalized, free) -> Tall
     pull, freed, turned, rest = look(*free)
     rest = product("gij,gjk->gik", turned, rest) / jnp.sqrt(freed)[..., None]
     rest = product("gji,gjk->gik", turned, rest)
-    cross = product("gd,gk->dk", pull[:, 0] * pull[:, 1], rest[:, 0] * rest[:, 1])
+
+    def variance(pull):
+        cross = product("gd,gk->dk", pull[:, 0] * pull[:, 1], rest[:, 0] * rest[:, 1])
+        return product("gid,gik->dk", pull**2, rest**2) + 2 * pairs * cross
+
     return Tally(
         power=power.sum((0, 1)),
         fourth=(power**2).sum((0, 1)),
@@ -162,7 +170,8 @@ def tally(x, y, weights, drawn, total, switched, pairs, penalized, free) -> Tall
         freedom=(drawn[:, 0] * values).sum(0),
         left_out=((along / values[..., None]) ** 2).sum((0, 1)),
         error=(unbiased * product("gij,gjk->gik", reach, unbiased)).sum((0, 1)),
-        variance=product("gid,gik->dk", pull**2, rest**2) + 2 * pairs * cross,
+        variance=variance(pull),
+        sum_variance=variance(product("gid,dr->gir", pull, sums)),
     )
 
 
@@ -174,11 +183,12 @@ def solve(
     weights: Float[Array, "p r"],
     drawn: Float[Array, "p r"],
     pairs: Float[Array, ""],
+    sums: Float[Array, "d r"],
 ) -> Solution:
     """The fit and how sure it is, in pieces of r rows; rows of weight 0 change nothing.
 
     ``drawn`` is 1 for rows that chance has drawn, 0 for the others; ``pairs`` is 1 where rows 2g
-    and 2g + 1 are one cluster, else 0.
+    and 2g + 1 are one cluster, else 0; ``sums`` says which coefficients are summed up.
     """
     d, k, total = z.shape[-1], y.shape[-1], weights.sum()
     pieces = (z.astype(y.dtype), y, weights, drawn)
@@ -214,15 +224,17 @@ def solve(
 
     def tallied(z, y, w, drawn):
         x, y = center(z, y)
-        return tally(x, y, w, drawn, total, switched, pairs, penalized, free)
+        return tally(x, y, w, drawn, total, switched, pairs, sums, penalized, free)
 
     one, two = jnp.zeros(k), jnp.zeros((2, k))
-    found = add(tallied, Tally(one, one, one, one, two, jnp.zeros(2), one, one, jnp.zeros((d, k))))
+    each, few = jnp.zeros((d, k)), jnp.zeros((sums.shape[1], k))
+    found = add(tallied, Tally(one, one, one, one, two, jnp.zeros(2), one, one, each, few))
     n = drawn.sum()
     variance = found.drawn * n / jnp.maximum(n - 1, 1)
     right = (found.along * (n / 2 / jnp.maximum(found.freedom, 1e-30))[:, None]).sum(0)
     fresh = right * (1 + 1 / n) + (drawn * weights).sum() * found.error
-    blind = (weights**2).sum() / total**2 * variance * jnp.diagonal(free[1])[:, None]
+    blind = (weights**2).sum() / total**2 * jnp.maximum(variance, 0)
+    of_sums = (sums * product("de,er->dr", free[1], sums)).sum(0)
 
     def explained(lost, of):
         return jnp.where(steady, jnp.nan, 1 - lost / jnp.where(of > 0, of, 1.0))
@@ -232,7 +244,9 @@ def solve(
         intercept=first + y_mean - product("d,dk->k", z_mean, penalized[0]),
         unpenalized=free[0],
         stderr=jnp.sqrt(jnp.maximum(found.variance, 0)),
-        blind=jnp.sqrt(jnp.maximum(blind, 0)),
+        blind=jnp.sqrt(blind * jnp.diagonal(free[1])[:, None]),
+        sum_stderr=jnp.sqrt(jnp.maximum(found.sum_variance, 0)),
+        sum_blind=jnp.sqrt(blind * of_sums[:, None]),
         fitted=explained(found.lost, found.power),
         even=explained(fresh, variance),
         left_out=explained(found.left_out, variance),
@@ -248,6 +262,7 @@ def fit(
     complete: bool = False,
     pairs: bool = False,
     even: bool = False,
+    sums: Bool[np.ndarray, "r d"] | None = None,
 ) -> Fit:
     """Fit the surrogate to the answers.
 
@@ -268,8 +283,11 @@ def fit(
         Whether rows 2g and 2g + 1 were drawn together.
     even
         Whether the rows balance each other, see `limecraft_jax.path.sample.Design`.
+    sums
+        Sets of superpixels; how sure the sum of the coefficients of each is, is told too.
     """
     (n, d), k = z.shape, y.shape[1]
+    sums = np.zeros((0, d), bool) if sums is None else sums
     answered = weights > 0
     drawn = answered & (np.arange(n) > pairs)  # the image, and what hides it all, are always there
     scale = np.abs(y[answered]).max(axis=0, initial=0)
@@ -283,6 +301,7 @@ def fit(
             np.pad(weights.astype(float), (0, rows)).reshape(-1, ROWS),
             np.pad(drawn.astype(float), (0, rows)).reshape(-1, ROWS),
             np.float64(pairs),
+            np.pad(sums.astype(float), ((0, -len(sums) % SUMS), (0, columns))).T,
         )
         found = {name: np.asarray(part) for name, part in found._asdict().items()}
     of_each = ("coef", "unpenalized", "stderr", "blind")
@@ -292,9 +311,18 @@ def fit(
     worth = weights.sum() ** 2 / max((weights**2).sum(), 1e-30)
     clusters = 1 + pairs
     spare = answered.sum() / clusters - d - (not pairs)  # a pair spares the intercept
-    freedom = np.maximum(worth / clusters - d, 1)
-    stderr = np.sqrt((freedom * stderr**2 + BLIND * blind**2) / (freedom + BLIND))
-    freedom = np.minimum(freedom, carriers / PER_FREEDOM - 1)
+    spared = np.maximum(worth / clusters - d, 1)
+
+    def certain(stderr, blind):
+        """The standard errors, none below what rounding makes."""
+        if complete:
+            return np.broadcast_to(rounding, stderr.shape)
+        both = np.sqrt((spared * stderr**2 + BLIND * blind**2) / (spared + BLIND))
+        return np.maximum(both, rounding)
+
+    of_sums = (found[name][: len(sums), :k].T for name in ("sum_stderr", "sum_blind"))
+    errors, sum_errors = certain(stderr, blind), certain(*of_sums)
+    freedom = np.minimum(spared, carriers / PER_FREEDOM - 1)
     known = (carriers >= SEEN) & (spare >= 1)
     r2 = np.where(known, found["even" if even else "left_out"][:k], np.nan)
     if complete:
@@ -303,11 +331,13 @@ def fit(
         coef=coef,
         intercept=found["intercept"][:k],
         r2=r2,
-        stderr=np.broadcast_to(rounding, (k, d)) if complete else np.maximum(stderr, rounding),
+        stderr=errors,
         weights=weights,
         dof=np.full(k, np.inf) if complete else np.maximum(freedom, 1.0),
         unpenalized=free,
         r2_sample=found["fitted"][:k],
         known=known,
         bounded=bounded,
+        sums=sums,
+        sum_stderr=sum_errors,
     )

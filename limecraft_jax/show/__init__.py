@@ -1,3 +1,3 @@
 """Numbers, tables and pictures from an explanation."""
 
-__all__ = ["draw", "radar", "report"]
+__all__ = ["draw", "radar", "report", "whole"]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limecraft_jax import __version__
+from limecraft_jax.show import whole
 from limecraft_jax.types import NEGLIGIBLE, SHARE_RULES, Explanation
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def record(
         "classes": list(classes),
         "probabilities": neighborhood.probs[0].tolist(),
         "effective_sample_size": fit.effective_samples,
+        **whole.records(explanation),
         "explanations": [
             {
                 "class": classes[target],

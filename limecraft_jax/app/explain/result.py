@@ -12,7 +12,8 @@ import streamlit as st
 from limecraft_jax.app.shared import look
 from limecraft_jax.app.shared.session import Job, one_sentence
 from limecraft_jax.files import images, masks
-from limecraft_jax.show import draw, report
+from limecraft_jax.regions import Regions
+from limecraft_jax.show import draw, report, whole
 from limecraft_jax.types import SHARE_RULES, Explanation
 
 WIDTHS = [0.05, 0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 2.0, 10.0]
@@ -95,6 +96,7 @@ def show(job: Job) -> None:
         name = job.classes[target]
         lit = _picked(explanation, target)
         picture = draw.overlay(explanation, target, shown, opacity, palette, lines, lit)
+        _regions(explanation, target, name)
         _headline(explanation, target, look.text(name))
         from limecraft_jax.app.explain import charts
 
@@ -108,6 +110,39 @@ def show(job: Job) -> None:
         _trust(explanation, target, look.text(name), shown)
         _details(job, explanation, target, look.text(name))
         _downloads(job, explanation, target, name, picture, width, penalty)
+
+
+def _regions(explanation: Explanation, target: int, name: str) -> None:
+    """What each whole region does: the classifier's own answers, before any talk of pieces."""
+    found = explanation.regions
+    if found is None:
+        return
+    st.markdown("  \n".join(map(look.text, whole.sentences(found, target, name))))
+    lines = "".join(
+        f"<tr><th scope=row>{html.escape(region)}</th>"
+        f"{_bar(found.without[target, j])}{_bar(found.alone[target, j])}"
+        f"<td>{look.points(found.effect[target, j], 1)}{_between(found, target, j)}</td></tr>"
+        for j, region in enumerate(found.names)
+    )
+    st.html(
+        '<div class="lc-regions"><table><thead><tr><th></th><th>hidden</th><th>shown alone</th>'
+        f"<th>effect of its parts (95 %)</th></tr></thead><tbody><tr><th scope=row>all shown</th>"
+        f"{_bar(found.whole[target])}<td></td><td></td></tr>{lines}</tbody></table></div>"
+    )
+
+
+def _bar(p: float) -> str:
+    """A cell with a probability and a bar of its length."""
+    width = 100 * min(max(float(p), 0), 1)
+    return (
+        f'<td><div class="track"><div style="width:{width:.1f}%"></div></div>'
+        f"<span>{look.percent(float(p))}</span></td>"
+    )
+
+
+def _between(found: Regions, target: int, j: int) -> str:
+    low, high = found.low[target, j], found.high[target, j]
+    return f" ({look.points(low, 1)} to {look.points(high, 1)})" if np.isfinite(low + high) else ""
 
 
 def _headline(explanation: Explanation, target: int, name: str) -> None:

@@ -32,6 +32,15 @@ STYLE = """<style>
 .lc-key {display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .9rem;}
 .lc-key i {display: inline-block; width: .85rem; height: .85rem; border-radius: 3px;
   margin-right: .4rem; vertical-align: -.05rem;}
+.lc-regions {overflow-x: auto;}
+.lc-regions table {width: 100%; border-collapse: collapse; font-size: .92rem;}
+.lc-regions th {text-align: left; font-weight: 600; padding: .25rem .8rem .25rem 0;}
+.lc-regions thead th {font-weight: 400; opacity: .75;}
+.lc-regions td {padding: .25rem .8rem .25rem 0; white-space: nowrap;
+  font-variant-numeric: tabular-nums;}
+.lc-regions .track {display: inline-block; width: 6.5rem; height: .7rem; border-radius: 4px;
+  background: #8884; margin-right: .5rem; vertical-align: -.05rem;}
+.lc-regions .track div {height: 100%; border-radius: 4px; background: #0b7285;}
 .lc-note {opacity: .75; font-size: .88rem;}
 .lc-note i {display: inline-block; width: 1.05em; height: 1.05em; line-height: 1.05em;
   border: 1px solid currentColor; border-radius: 50%; text-align: center; font-size: .8em;
