@@ -25,6 +25,12 @@ and cannot tell you.
    of probability. Variants near to the original picture count more. This method is called
    **LIME**; drawing the regions yourself makes it **LIMEcraft**.
 
+#### What a whole region does
+
+For every region that you draw, the classifier is first asked two plain questions: what does it say
+if just this region is hidden, and what if it sees nothing else? These are its own answers, nothing is
+estimated. The last column adds up the effects of the patches inside the region.
+
 #### How to read the colors
 
 - A patch that **speaks for** the class raises its probability when it is shown.

@@ -71,6 +71,9 @@ def table(
     text = io.StringIO()
     text.write(f"# limecraft_jax {__version__}, model {model}, class {classes[target]}\n")
     text.write(f"# {settings!r}\n")
+    for entry in whole.records(explanation)["regions"]:
+        told = {key: v[target] if isinstance(v, list) else v for key, v in entry.items()}
+        text.write("# " + ", ".join(f"{key} {value}" for key, value in told.items()) + "\n")
     writer = csv.DictWriter(text, lines[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)

@@ -144,6 +144,15 @@ def test_the_record_tells_every_region(explanation):
     np.testing.assert_array_equal(again["interactions"][3]["together"], found.together[:, 1, 2])
 
 
+def test_the_table_begins_with_the_regions(explanation):
+    told = report.table(explanation, lj.Settings(), "tiny", CLASSES, 1).splitlines()
+    lines = [line for line in told if line.startswith("# region ")]
+    assert len(lines) == 4
+    for j, line in enumerate(lines):
+        without = float(line.partition("without ")[2].partition(",")[0])
+        assert np.float32(without) == explanation.regions.without[1, j]
+
+
 def test_sentences_name_the_strongest_region_first(explanation):
     found = explanation.regions
     said = whole.sentences(found, 0, "a")
