@@ -27,9 +27,9 @@ and cannot tell you.
 
 #### What a whole region does
 
-For every region that you draw, the classifier is first asked two plain questions: what does it say
-if just this region is hidden, and what if it sees nothing else? These are its own answers, nothing is
-estimated. The last column adds up the effects of the patches inside the region.
+For every region that you draw, the classifier is first asked two plain questions: what does it
+say if just this region is hidden, and what if it sees nothing else? These are its own answers,
+nothing is estimated. The last column adds up the effects of the patches inside the region.
 
 #### How to read the colors
 

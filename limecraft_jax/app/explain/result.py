@@ -126,7 +126,8 @@ def _regions(explanation: Explanation, target: int, name: str) -> None:
     )
     st.html(
         '<div class="lc-regions"><table><thead><tr><th></th><th>hidden</th><th>shown alone</th>'
-        f"<th>effect of its parts, points (95 %)</th></tr></thead><tbody><tr><th scope=row>nothing</th>"
+        "<th>effect of its parts, points (95 %)</th></tr></thead><tbody>"
+        f"<tr><th scope=row>nothing</th>"
         f"{_bar(found.whole[target])}<td></td><td></td></tr>{lines}</tbody></table></div>"
     )
 
