@@ -212,18 +212,23 @@ def query(
         yield dataclasses.replace(neighborhood, probs=probs[: start + batch])
 
 
-def ask_regions(
+def query_regions(
     model: Classifier | BlackBox | Callable, neighborhood: Neighborhood
-) -> Neighborhood:
-    """The neighborhood with the answers to whole regions hidden and shown, see `regions`."""
+) -> Iterator[Neighborhood]:
+    """Ask the model about whole regions hidden and shown, batch by batch; see `regions`.
+
+    Yields the neighborhood after every batch; the last one has all answers in `regional`. Nothing
+    is asked where they are known, or there are no two regions to tell apart.
+    """
     values, inside = regions.members(neighborhood.segmentation.region)
     if neighborhood.regional is not None or not len(values):
-        return neighborhood
+        return
     whole = dataclasses.replace(
         neighborhood, z=regions.table(len(values)) @ inside, probs=np.zeros((0, 0), np.float32)
     )
-    *_, answered = query(model, whole)
-    return dataclasses.replace(neighborhood, regional=answered.probs)
+    for answered in query(model, whole):
+        regional = answered.probs if answered.done else None
+        yield dataclasses.replace(neighborhood, regional=regional)
 
 
 def resolve(
@@ -311,7 +316,8 @@ def finish(
     settings
         Kernel and ridge are used.
     """
-    neighborhood = ask_regions(model, neighborhood)
+    for asked in query_regions(model, neighborhood):
+        neighborhood = asked
     for so_far in query(model, neighborhood):
         neighborhood = so_far
         if progress:

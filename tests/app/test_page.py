@@ -5,8 +5,10 @@ Drawings are put where the canvas would report them; what the browser does is `t
 
 from __future__ import annotations
 
+import html
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from limecraft_jax import cli, models
-from limecraft_jax.app.shared import strokes
+from limecraft_jax.app.shared import look, strokes
 from limecraft_jax.app.shared.cache import EXAMPLES
 from limecraft_jax.files import images, masks
 from limecraft_jax.path import lime, surrogate
@@ -255,6 +257,31 @@ def test_counts_follow_the_suggestion_until_set_by_hand_and_can_go_back():
     fine(back.click().run())
     assert inputs(page)["Inside region 1"].value == 20
     assert "Use the suggestion" not in inputs(page, "button")
+
+
+def test_a_drawn_region_leads_the_answer_with_what_the_classifier_says_of_it():
+    """Hidden and alone, as direct calls of the model have it; without a drawing there is none."""
+    page = explain(small(**{"total-digits": 12}))
+    assert 'class="lc-regions"' not in text(page)
+    explain(draw(page, rectangle(120, 30, 180, 360)))
+    picture, model = job(page).neighborhood.image, models.load("digits")
+    hidden = job(page).neighborhood.replacement
+    inside = (job(page).neighborhood.segmentation.region != 0)[
+        job(page).neighborhood.segmentation.labels
+    ]
+    whole = lime.predict(model, picture)
+    target = int(np.argmax(whole))
+    without, alone = (
+        look.percent(float(lime.predict(model, np.where(on[..., None], picture, hidden))[target]))
+        for on in (~inside, inside)
+    )
+    said = text(page)
+    digit, first = job(page).classes[target], look.percent(float(whole[target]))
+    sentence = f"Without region 1: {digit} {first} → {without}. Region 1 alone: {alone}."
+    assert look.text(sentence) in said
+    (table,) = [one for one in said.splitlines() if 'class="lc-regions"' in one]
+    cells = re.findall(r"<span>([^<]*)</span>", table)
+    assert list(map(html.unescape, cells)) == [first, without, alone, alone, without]
 
 
 def test_zero_keeps_a_region_whole():

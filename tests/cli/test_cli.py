@@ -149,6 +149,14 @@ def test_everything_is_written_and_agrees_with_the_api(files, explain):
     assert first == f"7: {commands.share(probs[7])}"
     best = np.argsort(-probs)[:5]
     assert likeliest == f"Likeliest: {', '.join(f'{k} {commands.share(probs[k])}' for k in best)}."
+    hidden = api.neighborhood.replacement
+    for entry in found["regions"]:
+        here = (api.neighborhood.segmentation.region == entry["region"])[labels][..., None]
+        for key, shown in (("without", ~here), ("alone", here)):
+            want = lime.predict(model, np.where(shown, image, hidden))
+            np.testing.assert_allclose(entry[key], want, atol=1e-6)
+            if entry["region"]:
+                assert f"{100 * want[7]:.1f} %" in out or want[7] < 0.001
     assert str(folder / "explanation.json") in out
     assert "200/200 samples" in err
 

@@ -192,7 +192,8 @@ def test_intervals_cover_the_endless_answer_in_95_of_100_cases(design, d, n):
         sure = found.sign_probability > 0.999
         said += sure.sum()
         right += (sure & (np.sign(found.coef) == np.sign(want))).sum()
-    assert np.mean(np.concatenate(hits)) >= 0.94
+    # Few samples leave few degrees of freedom, and the intervals err on the wide side.
+    assert 0.94 <= np.mean(np.concatenate(hits)) <= (0.99 if n == 1000 else 1)
     assert right >= 0.998 * said
     assert said > 0 or n < 1000
 

@@ -76,8 +76,8 @@ def watch(
     classifier, card = cache.model(subject.card.name), subject.card
     start = last = time.monotonic() - spent
     pause = 0.0
-    with cache.gate():
-        neighborhood = lime.ask_regions(classifier, neighborhood)
+    for asked in work.batches(lime.query_regions(classifier, neighborhood)):
+        neighborhood = asked
     for answered in work.batches(lime.query(classifier, neighborhood)):
         neighborhood = answered
         now = time.monotonic()
