@@ -261,7 +261,7 @@ def test_counts_follow_the_suggestion_until_set_by_hand_and_can_go_back():
 
 def test_a_drawn_region_leads_the_answer_with_what_the_classifier_says_of_it():
     """Hidden and alone, as direct calls of the model have it; without a drawing there is none."""
-    page = explain(small(**{"total-digits": 12}))
+    page = explain(small(**{"total-digits": 12, "replacement": "color", "color": "#000000"}))
     assert 'class="lc-regions"' not in text(page)
     explain(draw(page, rectangle(120, 30, 180, 360)))
     picture, model = job(page).neighborhood.image, models.load("digits")
@@ -275,6 +275,7 @@ def test_a_drawn_region_leads_the_answer_with_what_the_classifier_says_of_it():
         look.percent(float(lime.predict(model, np.where(on[..., None], picture, hidden))[target]))
         for on in (~inside, inside)
     )
+    assert without != alone
     said = text(page)
     digit, first = job(page).classes[target], look.percent(float(whole[target]))
     sentence = f"Without region 1: {digit} {first} → {without}. Region 1 alone: {alone}."

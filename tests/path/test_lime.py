@@ -13,6 +13,7 @@ from limecraft_jax.path.kernel import Exponential
 from limecraft_jax.path.surrogate import Ridge
 from limecraft_jax.types import InputError
 from tests import tiny
+from tests.games import least_squares, lime_weights
 
 SEGMENTATION = tiny.tiles(12, 10, 4, 5)
 
@@ -280,6 +281,61 @@ def test_nan_from_a_flax_model_is_said():
 def test_a_thing_that_is_no_model_is_said():
     with pytest.raises(InputError, match="a model must be a Classifier or a function"):
         lime.predict(3, tiny.picture())
+
+
+def corner_matters(images):
+    """A score that is exactly linear: hiding the corner costs .5, the rest nothing."""
+    p = 0.2 + 0.5 * images[:, :16, :16, 0].mean((1, 2))
+    return np.stack([p, 1 - p], axis=1)
+
+
+CORNER = np.zeros((64, 64), int)
+CORNER[:16, :16] = 1
+
+
+@pytest.mark.parametrize("outside", [0, 1, 2, 4, 8, 15, 40])
+def test_by_default_an_effect_of_a_half_is_told_as_a_half(outside):
+    """From picture to coefficient with every setting as it comes, for few and many superpixels."""
+    settings = lime.Settings(inside=1, outside=outside, replacement=replace.Color(0, 0, 0))
+    found = lime.explain(np.ones((64, 64, 3), np.float32), corner_matters, CORNER, settings).fit
+    low, high = found.interval()
+    assert found.coef[0, 0] == pytest.approx(0.495, abs=0.002)  # what the lime package says
+    assert low[0, 0] <= 0.5 <= high[0, 0]
+    assert (low[0, 1:] <= 0).all()
+    assert (high[0, 1:] >= 0).all()
+    np.testing.assert_allclose(found.coef[0, 1:], 0, atol=0.003)  # the penalty shares a little out
+
+
+@pytest.mark.parametrize("samples", [100, 1000, 5000])
+def test_all_combinations_weigh_what_the_samples_asked_for_would(samples):
+    """The ridge of all 2^d rows, by the textbook, each with the weight samples / 2^d."""
+    image, d = np.ones((64, 64, 3), np.float32), 5
+    settings = lime.Settings(
+        inside=1, outside=4, samples=samples, replacement=replace.Color(0, 0, 0)
+    )
+    found = lime.explain(image, corner_matters, CORNER, settings)
+    z, y = found.neighborhood.z, found.neighborhood.probs[:, 0].astype(float)
+    assert len(z) == 2**d
+    weights = lime_weights(z) * samples / 2**d
+    intercept, coef = least_squares(z, y, weights, 1.0)
+    np.testing.assert_allclose(found.fit.coef[0], coef, atol=1e-7)
+    assert found.fit.intercept[0] == pytest.approx(intercept, abs=1e-7)
+
+
+@pytest.mark.parametrize("width", [0.05, 0.25, 2.0])
+def test_leave_one_out_is_the_drop_of_the_score_whatever_kernel_and_penalty(width):
+    settings = lime.Settings(
+        inside=1,
+        outside=40,
+        replacement=replace.Color(0, 0, 0),
+        design=sample.LeaveOneOut(),
+        kernel=Exponential(width),
+    )
+    found = lime.explain(np.ones((64, 64, 3), np.float32), corner_matters, CORNER, settings)
+    drops = found.neighborhood.probs[0, 0] - found.neighborhood.probs[1:, 0]
+    np.testing.assert_allclose(found.fit.coef[0], drops, atol=1e-6)
+    assert found.fit.coef[0, 0] == pytest.approx(0.5, abs=1e-6)
+    assert found.undecided(0).tolist() == [False] + [True] * 40
 
 
 def test_too_few_samples_are_said_with_the_remedy():

@@ -143,6 +143,37 @@ def test_r2_is_that_of_fits_that_each_leave_one_cluster_out(pairs):
     assert (found.r2 < found.r2_sample).all()
 
 
+def test_r2_of_balanced_rows_is_its_formula_done_slowly():
+    """Residuals along and across each pair, unbiased in the mean, and the coefficients' own error.
+
+    Across the direction in which the fit sees a pair, its residuals are too small by the mean of
+    1 - leverage there; a fresh sample has that variance and the error of the fit besides.
+    """
+    n, d, penalty = 130, 30, 1.0
+    z = sample.draw(sample.Balanced(), n, d, 0)
+    y, weights = games(d)["gentle"](z), lime_weights(z)
+    mean, total = weights @ z / weights.sum(), weights.sum()
+    x = np.column_stack([np.ones(n), z - mean])
+    penalties = penalty * np.diag([0.0] + [1.0] * d)
+    inverse = np.linalg.inv((x * weights[:, None]).T @ x + penalties)
+    centered = y - weights @ y / total
+    residuals = y - x @ (inverse @ (x * weights[:, None]).T @ y)
+    switched = weights @ (z - mean) ** 2 / total
+    along, freedom, error = np.zeros(2), np.zeros(2), 0.0
+    for rows in clusters(n, True)[1:]:
+        root = np.sqrt(np.diag(weights[rows]))
+        values, vectors = np.linalg.eigh(np.eye(2) - root @ x[rows] @ inverse @ x[rows].T @ root)
+        turned = vectors.T @ root @ residuals[rows]
+        along, freedom = along + turned**2, freedom + values
+        pull = (inverse @ x[rows].T @ root @ vectors @ (turned / np.sqrt(values)))[1:]
+        error += switched @ pull**2
+    m, drawn = n - 2, np.arange(n) >= 2
+    spread = (weights * centered**2)[drawn].sum() * m / (m - 1)
+    lost = (along * (m / 2) / freedom).sum() * (1 + 1 / m) + weights[drawn].sum() * error
+    found = fit(z, y[:, None], weights, Ridge(penalty), pairs=True, even=True)
+    assert found.r2[0] == pytest.approx(1 - lost / spread, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "design", [sample.Bernoulli(), sample.Paired(), sample.Balanced(), sample.Balanced(False)]
 )

@@ -152,6 +152,36 @@ def test_trust(changes, level, part):
     assert part in " ".join(trust.sentences)
 
 
+def test_care_is_asked_for_only_where_somebody_looks():
+    """Superpixels 1 and 2 lie outside the drawn regions, the others inside."""
+    found = made([0.3, -0.01, 0.05, 0.4], [0.01, 0.2, 0.2, 0.01])
+    assert found.open(0).tolist() == [False, True, True, False]
+    said = report.trust(found, 0, "yes", shown=2)
+    assert said.level == "good"
+    assert "2 smaller ones, not shown, could go either way." in said.sentences
+    said = report.trust(found, 0, "yes", shown=3)
+    assert "1 of the 3 superpixels that are shown or drawn could go" in " ".join(said.sentences)
+    assert "1 smaller ones, not shown, could go either way." in said.sentences
+
+
+@pytest.mark.parametrize(
+    ("coef", "stderr", "negligible"),
+    [
+        (0.001, 0.01, True),  # -.022 to .024, a tenth of the largest being .04
+        (0.02, 0.01, False),  # to .043
+        (-0.02, 0.01, False),  # from -.043
+        (0.0, 0.2, False),
+    ],
+)
+def test_what_matters_little_has_its_whole_interval_within_a_tenth_of_the_largest(
+    coef, stderr, negligible
+):
+    found = made([0.4, coef, 0.3, 0.3], [0.01, stderr, 0.01, 0.01])
+    assert found.undecided(0)[1]
+    assert found.negligible(0)[1] == negligible
+    assert found.open(0)[1] != negligible
+
+
 # ------------------------------------------------------------------ pictures
 
 
